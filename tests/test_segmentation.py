@@ -190,8 +190,8 @@ def test_a_trial_is_shown_with_the_scores_of_its_patients(mritk, trained):
     ("by", "message"),
     [
         ("dice[core]", ""),
-        ("dice[rim]", "unknown metric 'dice[rim]'"),
-        ("macro_auroc", "unknown metric 'macro_auroc'; there is dice, hd95, dice[whole]"),
+        ("dice[rim]", "selects the checkpoint by dice[rim], which is no metric of"),
+        ("macro_auroc", "to one of loss, dice, hd95, dice[whole]"),
         ("dize[core]", "did you mean 'dice'?"),
     ],
 )

@@ -24,6 +24,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
 from mritk.protocol.words import protocol_words
+from mritk.results.doubts import never_selected
 from mritk.store.kept_model import NOTICE
 from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
@@ -216,7 +217,8 @@ def _trained(record: TrialRecord) -> list[str]:
     part = "test" if record.stored_protocol.validates_on_test else "validation"
     count = "1 checkpoint was" if states == 1 else f"{states} checkpoints were"
     stage = record.history[kept - 1].stage
-    return [f"Training: {count} scored on the {part} set; number {kept} ({stage}) was selected."]
+    chosen = "was kept, as none could be selected" if never_selected(record) else "was selected"
+    return [f"Training: {count} scored on the {part} set; number {kept} ({stage}) {chosen}."]
 
 
 def _metrics(found: Sequence[CardMetric]) -> list[str]:

@@ -200,7 +200,8 @@ def _explain(error: BaseException) -> int:
         _show(error)
         code = error.exit_code
     elif isinstance(error, MritkError):
-        say(f"mritk: {error}")
+        # One line, also where a name of a file has two.
+        say(f"mritk: {error}".replace("\n", "\\n"))
         code = error.exit_code
     elif isinstance(error, (click.Abort, KeyboardInterrupt)):
         say("mritk: interrupted")

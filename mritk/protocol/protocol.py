@@ -148,7 +148,10 @@ def _require_selectable(by: str, source: TomlText) -> None:
     metrics = all_metrics()
     name = of_any_region(by)  # only data tell their regions; a plan refuses others
     if name not in (allowed := ["loss", *metrics]):
-        raise source.error(("selection", "by"), f"unknown metric {by!r}{near_miss(by, allowed)}")
+        raise source.error(
+            ("selection", "by"),
+            f"unknown metric {by!r}{near_miss(by, allowed)} (metrics of plugins cannot select)",
+        )
     if by != "loss" and metrics[name].higher_is_better is None:
         raise source.error(
             ("selection", "by"),

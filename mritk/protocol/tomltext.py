@@ -168,8 +168,9 @@ def odd_values(data: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def near_miss(name: str, known: Sequence[str]) -> str:
     """Return ``; did you mean X?``, or the known names if none is near."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+    spelt = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), spelt, 1, 0.5)
+    return f"; did you mean {spelt[near[0]]!r}?" if near else f"; known are {', '.join(known)}"
 
 
 def _takes(kind: Any, data: Any) -> bool:

@@ -194,15 +194,10 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
         inner = inner.folders[0]
     parts = _parts_among(inner.folders)
     if parts:
-        labels = [child.name for child in parts[0].folders]
         for child in inner.folders:
             unlabelled = canonical_name(child.name) in UNLABELLED
             if child not in parts and child.below and not unlabelled:
-                raise DataError(
-                    f"{layout.typed(inner)} contains {layout.scans.noun} in {child.name} next to "
-                    f"{parts[0].name}; move them into one of the splits, or elsewhere, or specify "
-                    f"the classes ({layout.class_option(labels)})"
-                )
+                raise layout.beside_the_parts(inner, child, parts[0])
         for part in parts:
             yield from _of_part(layout, part, parts)
         return

@@ -77,8 +77,9 @@ def _what_else(source: Path | bytes) -> str:
         return f"not an image: it {other}"
     if _start(source).startswith(TIFF):
         return (
-            "a TIFF file whose kind of pixels cannot be read, such as 64-bit or colour in floating "
-            "point; save it with 8 or 16 bits per channel, or in grey as 32-bit floating point"
+            "a TIFF file whose kind of pixels cannot be read, such as floating point of 16 or "
+            "64 bits or in colour, or 16-bit grey with transparency; save it without transparency, "
+            "with 8 or 16 bits per channel, or in grey as 32-bit floating point"
         )
     return f"not an image in a supported format ({', '.join(FORMATS)})"
 

@@ -41,6 +41,8 @@ PATIENT = re.compile(
 
 NAMED = 8
 
+TABLE = "list the files with labels (and patients) in a table (manifest:FILE.csv)"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -100,11 +102,28 @@ class Layout:
             inner = inner.folders[0]
         names = [folder.name for folder in inner.folders]
         advice = ""
-        if names and not _are_patients(names):
+        if _are_patients(names):
+            advice = f"; {_listed(names)} in it look like patients"
+        elif names:
             advice = f"; if {_listed(names)} in it are the classes, use {self.typed(inner)}"
         return DataError(
             f"{self.scans.path} has {self.scans.noun} of one class only ({label}); use one folder "
-            f"per class, and specify their parent folder{advice}"
+            f"per class, and specify their parent folder, or {TABLE}{advice}"
+        )
+
+    def beside_the_parts(self, base: ScanFolder, child: ScanFolder, part: ScanFolder) -> DataError:
+        """Return the error that there are scans next to the official parts."""
+        labels = [folder.name for folder in part.folders]
+        again = any(folder.name in labels for folder in child.walk())
+        # Folders of these names would be the classes there, too, but of no part.
+        remedy = (
+            f"use {self.typed(part)} for that split only"
+            if again
+            else f"specify the classes ({self.class_option(labels)})"
+        )
+        return DataError(
+            f"{self.typed(base)} contains {self.scans.noun} in {child.name} next to {part.name}; "
+            f"move them into one of the splits, or elsewhere, or {remedy}"
         )
 
     def part_without_classes(self, part: ScanFolder, parts: Sequence[ScanFolder]) -> DataError:
@@ -148,6 +167,7 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
     _refuse_inner_parts(layout, folders)
     _refuse_inner_classes(layout, folders)
     _refuse_patients(layout, folders)
+    _refuse_unnamed_classes(layout, base, folders)
     for folder in folders:
         others = [f.name for f in folders if f is not folder]
         remedy = f"; or use {layout.class_option(others)}" if len(others) > 1 else ""
@@ -243,8 +263,22 @@ def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     if _are_patients(names):
         raise DataError(
             f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
-            "classes; use one folder per class, or list the files with labels and patients in a "
-            f"table (manifest:FILE.csv); if they are the classes, use {layout.class_option(names)}"
+            f"classes; use one folder per class, or {TABLE}; if they are the classes, use "
+            f"{layout.class_option(names)}"
+        )
+
+
+def _refuse_unnamed_classes(
+    layout: Layout, base: ScanFolder, folders: Sequence[ScanFolder]
+) -> None:
+    """``images`` and ``masks``, or ``images`` and ``labels``: no folder is called as a class is."""
+    names = [folder.name for folder in folders]
+    filled = [folder.name for folder in folders if folder.below]
+    if len(folders) > 1 and filled and all(_is_generic(name) for name in filled):
+        classes = f"; if they are the classes, use {layout.class_option(filled)}"
+        raise DataError(
+            f"{layout.shown(base)} has folders {_listed(names)}, none of which is named like a "
+            f"class; use one folder per class, or {TABLE}{classes if len(filled) > 1 else ''}"
         )
 
 

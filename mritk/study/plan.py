@@ -20,7 +20,6 @@ from mritk.data.preprocessing import Preprocessing
 from mritk.data.rank import has_grid, of_rank
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
-from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
@@ -37,6 +36,7 @@ from mritk.study.refusals import (
     require_folds,
     require_large_enough,
     require_learnable,
+    require_selectable,
     require_selection,
     require_size,
     require_unlabelled_use,
@@ -215,8 +215,7 @@ class Planner:
                     f"method {method.name} does not support augmentation {augmentation.name!r}; "
                     "use --augmentation none, or another protocol"
                 )
-        if protocol.selection.by != "loss":
-            find_metric(protocol.selection.by, samples.task)
+        require_selectable(protocol, record, samples)
         return candidates
 
     def _trials(

@@ -11,7 +11,7 @@ from mritk.data.grid import size_text
 from mritk.data.rank import is_volume, of_rank
 from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError, UsageError
-from mritk.evaluate.metrics import find_metric
+from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.method import Method
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
@@ -199,6 +199,23 @@ def mixed_spacing(samples: Samples) -> str:
     row = int(differ.argmax())
     told = [" × ".join(f"{mm:g}" for mm in samples.spacing[i]) for i in (0, row)]
     return f"{told[0]} mm of {samples.ids[0]} and {told[1]} mm of {samples.ids[row]}"
+
+
+def require_selectable(protocol: Protocol, record: Dataset, samples: Samples) -> None:
+    """Refuse a protocol that selects by a metric of another task.
+
+    Raises:
+        UsageError: The metric is not one of the task of the dataset.
+    """
+    by, task = protocol.selection.by, samples.task
+    known = {metric.name: metric for metric in metrics_of(task, shown=False)}
+    if by == "loss" or by in known:
+        return
+    able = [name for name, metric in known.items() if metric.higher_is_better is not None]
+    raise UsageError(
+        f"protocol {protocol.name} selects the checkpoint by {by}, which is no metric of "
+        f"{record.name} ({task.kind}); set by in [selection] to one of loss, {', '.join(able)}"
+    )
 
 
 def require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> None:

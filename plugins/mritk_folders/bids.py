@@ -193,8 +193,8 @@ def _complete(
         return sorted(people)
     if options.missing == "refuse":
         raise DataError(
-            f"{folder} has participants {' and '.join(reasons)}; fill in missing values, or drop "
-            "these participants with missing=drop"
+            f"{folder}: of {len(people)} participants, {' and '.join(reasons)}; fill in missing "
+            "values, or drop these participants with missing=drop"
         )
     kept = sorted(set(people) - set(unseen) - set(untold))
     if not kept:

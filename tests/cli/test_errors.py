@@ -376,7 +376,8 @@ def test_a_metric_that_does_not_fit_the_task(mritk, toy, tmp_path):
     protocol.write_text("method = 'finetune'\n[selection]\nby = 'mae'\n")
     ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", protocol, "-n")
     assert ended.code == 2
-    assert "unknown metric 'mae'" in ended.err
+    assert "protocol mine selects the checkpoint by mae" in ended.err
+    assert "set by in [selection] to one of loss, balanced_accuracy, " in ended.err
 
 
 @pytest.mark.slow

@@ -55,6 +55,47 @@ def test_a_folder_with_one_class(run_folder, tmp_path):
     assert "one class only (glioma)" in ended.err
 
 
+def test_patients_in_a_folder_of_their_own_are_told_from_classes(mritk, tmp_path):
+    for patient in ("TCGA_CS_4941", "TCGA_DU_5851"):
+        write_images(tmp_path / "lgg" / "kaggle_3m" / patient, 1)
+    ended = mritk("audit", f"folder:{tmp_path / 'lgg'}")
+    assert ended.code == 2
+    assert "in a table (manifest:FILE.csv); TCGA_CS_4941, TCGA_DU_5851 in it look like" in ended.err
+
+
+def test_folders_named_like_no_class(mritk, tmp_path):
+    for name in ("images", "masks"):
+        write_images(tmp_path / "lesions" / name, 1)
+    ended = mritk("audit", f"folder:{tmp_path / 'lesions'}")
+    assert ended.code == 2
+    assert "has folders images, masks, none of which is named like a class" in ended.err
+    assert "in a table (manifest:FILE.csv); if they are" in ended.err
+    boxes = tmp_path / "boxes" / "labels"
+    write_images(boxes.parent / "images", 1)
+    boxes.mkdir()
+    (boxes / "0.txt").write_text("0 .5 .5 .1 .1")
+    assert "classes=" not in mritk("audit", f"folder:{boxes.parent}").err
+
+
+def test_classes_beside_the_splits_are_not_to_be_named(mritk, tmp_path):
+    root = tmp_path / "stroke"
+    for part in ("Train", "Val", "External"):
+        for label in ("normal", "stroke"):
+            write_images(root / part / label, 1)
+    ended = mritk("audit", f"folder:{root}")
+    assert ended.code == 2
+    assert f"or use folder:{root}/Train for that split only" in ended.err
+    assert "classes=" not in ended.err, "that would be refused too"
+
+
+def test_a_name_with_two_lines_does_not_make_a_message_of_two(mritk, tmp_path):
+    (tmp_path / "data.csv").write_text('path,label\n"a\nb.png",glioma\n')
+    ended = mritk("audit", f"manifest:{tmp_path / 'data.csv'}")
+    assert ended.code == 2
+    assert "are missing: a\\nb.png (line 3)" in ended.err
+    assert ended.err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_path):
     (folder / "glioma" / "broken.png").write_bytes(b"not an image")

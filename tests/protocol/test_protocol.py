@@ -92,6 +92,8 @@ def test_native_is_the_size_that_each_backbone_declares():
         ("volume_size = 4096", "line 2: volume_size: must be at most 2048"),
         ("volume_size = -1", "line 2: volume_size: must be at least 1, or 'native'"),
         ("[selection]\nby = 'rsme'", "selection.by: unknown metric 'rsme'; did you mean 'rmse'"),
+        ("[selection]\nby = 'MCC'", "selection.by: unknown metric 'MCC'; did you mean 'mcc'"),
+        ("[selection]\nby = 'lesion_f1'", "(metrics of plugins cannot select)"),
         ("[selection]\nby = 'bias'", "line 3: selection.by: bias has no direction"),
         ("[selection]\non = 'test'", "line 3: selection.on: input should be 'val' or 'last'"),
         ("[split]\ntest_fraction = 0.9", "split: test_fraction must be in (0, 0.5]"),

@@ -130,6 +130,7 @@ def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_r
     assert any(note.startswith(f"‖ {told}") for note in footnotes(table))
     assert any(limit.startswith(told) for limit in limits_of(record))
     assert told in trial_card(record)
+    assert "number 2 (all) was kept, as none could be selected" in trial_card(record)
     epochs[0] = replace(epochs[0], selection=0.1)
     (table,) = build_leaderboard([replace(record, history=epochs)]).tables
     assert table.rows[0].marks == ""

@@ -109,3 +109,10 @@ def test_the_suffix_decides_between_as_many_cells(tmp_path):
     assert read_text_table(tmp_path / "t.tsv").columns == ("a", "b,c")
     (tmp_path / "t.csv").write_text("a\tb,c\n1\t2,3\n")
     assert read_text_table(tmp_path / "t.csv").columns == ("a\tb", "c")
+
+
+def test_another_delimiter_than_the_format_prescribes(tmp_path):
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id,group\nsub-01,AD\n")
+    with pytest.raises(DataError, match="separates its cells by commas; save it with tabs"):
+        read_text_table(path, "\t")

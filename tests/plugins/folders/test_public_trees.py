@@ -304,7 +304,9 @@ def test_a_training_part_beside_something_else(tree):
 
 
 def test_images_and_masks_are_no_classes(tree):
-    assert "set/images is next to the class folders" in refusal(tree(*images("images", "masks")))
+    text = refusal(tree(*images("images", "masks")))
+    assert "set has folders images, masks, none of which is named like a class" in text
+    assert "folder:set,classes=images/masks" in text
 
 
 @pytest.mark.parametrize("wrapper", ["mine", "mine/more/most"])
