@@ -19,7 +19,8 @@ from itertools import pairwise
 import numpy as np
 
 from mritk.audit.filters import band_passed, blurred
-from mritk.audit.register import corrected, framing, grid, halved, warped
+from mritk.audit.marks import corner_marks, in_corners
+from mritk.audit.register import composed, corrected, framing, grid, halved, identities, warped
 
 # Borders of the bands as standard deviations of blurs, in pixels of a picture of 128.
 BORDERS = (0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
@@ -66,6 +67,10 @@ WORTH = (0.15, 0.06)
 # Equalised pictures hide a bright lesion. Pairs that are explained as they are, up to this multiple
 # of their sharpness, but agree less than this at one place were changed there.
 NEARLY, SPOT = 0.09, 0.85
+
+# Letters over the head leave up to this multiple of the sharpness unexplained. Without them, copies
+# leave a tenth of what is allowed of others; half of it is allowed here.
+MARKED, STRICTER = 0.15, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +162,8 @@ def explained(
         maps: (P, 2, 3), what lays the partners upon them, roughly.
         within: (P, S, S) bool, where they are compared at most; None: everywhere.
     """
-    mask = _mask(one[:, AS_IS], other[:, AS_IS], maps)
-    if within is not None:
-        mask *= within
+    within = np.True_ if within is None else within
+    mask = _mask(one[:, AS_IS], *warped(other[:, AS_IS], maps)) * within
     plain = found = _explained(one, other, maps, mask, PLAIN)
     for kinds, most in MODELS:
         hopeful = np.flatnonzero((plain.rest < most * plain.sharpness) & ~found.sure)
@@ -169,7 +173,56 @@ def explained(
         better = tried.sure | (tried.rest < found.rest[hopeful])
         found = found.with_rows(hopeful[better], tried[better])
     spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)
-    return replace(found, local=np.where(spotted, plain.local, found.local))
+    found = replace(found, local=np.where(spotted, plain.local, found.local))
+    left = np.flatnonzero((plain.rest < MARKED * plain.sharpness) & ~found.sure)
+    if len(left):
+        still, moving = one[left, AS_IS], other[left, AS_IS]
+        marked, pair, seen = _without_marks(still, moving, plain.maps[left], mask[left])
+        if len(marked):
+            left, here = left[marked], identities(len(marked))
+            clean = _explained(*pair, here, seen, PLAIN)
+            clean = replace(clean, maps=composed(plain.maps[left], clean.maps))
+            copies = replace(clean, rest=clean.rest / STRICTER).sure
+            found = found.with_rows(left[copies], clean[copies])
+    return found
+
+
+def _without_marks(
+    one: np.ndarray, other: np.ndarray, maps: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Find pairs of which one picture is marked in a corner, and take the marks off.
+
+    Args:
+        one: (P, S, S) float32, as they are.
+        other: Their partners.
+        maps: (P, 2, 3), what lays the partners upon them.
+        mask: (P, S, S) float32, where they were compared with their marks.
+
+    Returns:
+        The positions of M such pairs; their pictures, the partners laid upon them, (M, 1, S, S)
+        each; and where to compare them, (M, S, S).
+    """
+    laid, inside = warped(other, maps)
+    fixed, moving = _Split.of(one), _Split.of(laid)
+    corners = np.broadcast_to(in_corners(one.shape[1]), one.shape)
+    below, marks = [], []
+    for source, target, places in (
+        (moving, fixed, corners),
+        (fixed, moving, warped(corners, maps)[0]),
+    ):
+        below.append(_predicted(source, target, _coefficients(source, target, mask)))
+        marks.append(corner_marks(target.picture, below[-1], inside & (places > 0.5)))
+    first = marks[0].sum(axis=(1, 2)) >= marks[1].sum(axis=(1, 2))
+    first = first[:, None, None]
+    marked = np.flatnonzero(np.where(first, *marks).any(axis=(1, 2)))
+    pair = [
+        np.where(found & which, without, picture)[marked]
+        for picture, without, found, which in zip(
+            (one, laid), below, marks, (first, ~first), strict=True
+        )
+    ]
+    seen = _mask(*pair, inside[marked]) * ~np.where(first, *marks)[marked]
+    return marked, (pair[0][:, None], pair[1][:, None]), seen
 
 
 def _explained(
@@ -220,9 +273,8 @@ class _Fit:
     move: np.ndarray
 
 
-def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return where pictures are compared, (P, S, S) float32."""
-    laid, inside = warped(other, maps)
+def _mask(one: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return where pictures are compared with those laid upon them, (P, S, S) float32."""
     seen = blurred(inside.astype(np.float32), REACH) > 0.98
     mask: np.ndarray = (seen & ~_marks(one, laid, seen)).astype(np.float32)
     return mask
@@ -243,23 +295,41 @@ def _marks(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray
 
 def _fit(source: _Split, target: _Split, mask: np.ndarray) -> _Fit:
     """Fit ``source`` to ``target``, with a small movement of it."""
+    coefficients = _coefficients(source, target, mask)
+    predicted = _predicted(source, target, coefficients)
+    band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
+    move = coefficients[:, source.basis.shape[1] :]
+    return _Fit(*_agreement(band, target.band, mask), move)
+
+
+def _coefficients(source: _Split, target: _Split, mask: np.ndarray) -> np.ndarray:
+    """Return the gains of the bands of ``source``, and then the movement, that bring it closest to
+    ``target``, (P, K + 6)."""
     count, side, _ = mask.shape
-    wanted = target.picture.reshape(count, -1)
-    low, high = wanted.min(axis=1), wanted.max(axis=1)
+    low, high = _range(target)
     # Every other row is enough for as few unknowns.
     some = target.picture[:, ::2]
     # Where the target saturates it says only that the truth lies beyond.
-    saturated = (some < low[:, None, None] + 1.5) | (some > high[:, None, None] - 1.5)
+    saturated = (some < low + 1.5) | (some > high - 1.5)
     weights = mask[:, ::2] * np.where(saturated, np.float32(0.02), np.float32(1))
     basis = np.concatenate([source.basis[:, :, ::2], target.movement[:, :, ::2]], axis=1)
-    coefficients = _least_squares(
+    return _least_squares(
         *(part.reshape(count, -1, side * side // 2) for part in (basis, some, weights))
     )
-    still = source.basis.shape[1]
+
+
+def _predicted(source: _Split, target: _Split, coefficients: np.ndarray) -> np.ndarray:
+    """Return ``target`` as ``source`` explains it, (P, S, S) float32."""
+    count, still, *_ = source.basis.shape
     predicted = coefficients[:, None, :still] @ source.basis.reshape(count, still, -1)
-    predicted = np.clip(predicted[:, 0], low[:, None], high[:, None]).reshape(mask.shape)
-    band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
-    return _Fit(*_agreement(band, target.band, mask), coefficients[:, still:])
+    clipped: np.ndarray = np.clip(predicted.reshape(target.picture.shape), *_range(target))
+    return clipped
+
+
+def _range(split: _Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of every picture, (P, 1, 1) each."""
+    picture = split.picture
+    return picture.min(axis=(1, 2), keepdims=True), picture.max(axis=(1, 2), keepdims=True)
 
 
 def _least_squares(basis: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
