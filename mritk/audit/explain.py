@@ -18,20 +18,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from mritk.audit.agreement import agreement, sharpness_of
 from mritk.audit.filters import band_passed, blurred
 from mritk.audit.marks import corner_marks, in_corners
-from mritk.audit.register import composed, corrected, framing, grid, halved, identities, warped
+from mritk.audit.register import composed, corrected, framing, grid, identities, warped
 
 # Borders of the bands as standard deviations of blurs, in pixels of a picture of 128.
 BORDERS = (0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
 # Those between which prediction and picture are compared, and the border of the finest structure.
 FINE, MIDDLE, COARSE = 0, 2, 4
-# Standard deviations of the neighbourhood over which agreement is averaged, and of that over which
-# the worst place is looked for, which is small as lesions are; in pixels of a quarter of the side.
-NEIGHBOURHOOD, PLACE = 1.5, 1.0
-# Text, rulers and frames that two pictures share are stronger than what they differ in. So no place
-# counts for more than this many times the average.
-MOST = 2.0
 # What lies outside of one picture shows in its bands up to here, in pixels.
 REACH = 5.0
 
@@ -139,6 +134,10 @@ class _Split:
         """The pictures."""
         return self.basis[:, 1]
 
+    def sharpness(self, mask: np.ndarray) -> np.ndarray:
+        """Return the share of the finest structure within ``mask``, (P,)."""
+        return sharpness_of(self.finest, self.band, mask)
+
     @cached_property
     def movement(self) -> np.ndarray:
         """(P, 6, S, S), how they change with each coefficient of an affine map."""
@@ -162,8 +161,9 @@ def explained(
         maps: (P, 2, 3), what lays the partners upon them, roughly.
         within: (P, S, S) bool, where they are compared at most; None: everywhere.
     """
-    within = np.True_ if within is None else within
-    mask = _mask(one[:, AS_IS], *warped(other[:, AS_IS], maps)) * within
+    mask = _mask(one[:, AS_IS], *warped(other[:, AS_IS], maps))
+    if within is not None:
+        mask *= within
     plain = found = _explained(one, other, maps, mask, PLAIN)
     for kinds, most in MODELS:
         hopeful = np.flatnonzero((plain.rest < most * plain.sharpness) & ~found.sure)
@@ -221,7 +221,7 @@ def _without_marks(
             (one, laid), below, marks, (first, ~first), strict=True
         )
     ]
-    seen = _mask(*pair, inside[marked]) * ~np.where(first, *marks)[marked]
+    seen = _mask(pair[0], pair[1], inside[marked]) * ~np.where(first, *marks)[marked]
     return marked, (pair[0][:, None], pair[1][:, None]), seen
 
 
@@ -233,7 +233,7 @@ def _explained(
     fixed, pictures = _Split.of(one[:, kinds[0]]), other[:, kinds[1]]
     moving = _Split.of(warped(pictures, maps)[0])
     forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
-    sharpness = np.minimum(_sharpness(fixed, mask), _sharpness(moving, mask))
+    sharpness = np.minimum(fixed.sharpness(mask), moving.sharpness(mask))
     rest, local = np.minimum(forth.rest, back.rest), np.maximum(forth.local, back.local)
     found = Explained(maps, rest, local, sharpness, mask.mean(axis=(1, 2)))
     backwards = back.rest < forth.rest
@@ -246,7 +246,7 @@ def _explained(
         laid = corrected(found.maps[left], move[left])
         moving = _Split.of(warped(pictures[left], laid)[0])
         fit = _fit(_either(turned, still, moving), _either(turned, moving, still), seen)
-        sharpness = np.minimum(_sharpness(still, seen), _sharpness(moving, seen))
+        sharpness = np.minimum(still.sharpness(seen), moving.sharpness(seen))
         better = Explained(laid, fit.rest, fit.local, sharpness, found.covered[left])
         found = found.with_rows(left, better)
         move[left] = np.where(turned[:, None], fit.move, -fit.move)
@@ -299,7 +299,7 @@ def _fit(source: _Split, target: _Split, mask: np.ndarray) -> _Fit:
     predicted = _predicted(source, target, coefficients)
     band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
     move = coefficients[:, source.basis.shape[1] :]
-    return _Fit(*_agreement(band, target.band, mask), move)
+    return _Fit(*agreement(band, target.band, mask), move)
 
 
 def _coefficients(source: _Split, target: _Split, mask: np.ndarray) -> np.ndarray:
@@ -342,39 +342,3 @@ def _least_squares(basis: np.ndarray, target: np.ndarray, weights: np.ndarray) -
     right = weighted @ np.swapaxes(target, 1, 2)
     solved: np.ndarray = np.linalg.solve(gram, right)[..., 0]
     return solved.astype(np.float32)
-
-
-def _agreement(
-    predicted: np.ndarray, wanted: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of structure in which a prediction disagrees, and the agreement at the worst
-    place."""
-    one, other = predicted * mask, wanted * mask
-    products = [_quarter(part) for part in (one * one, other * other, one * other)]
-    shares = []
-    for width in (NEIGHBOURHOOD, PLACE):
-        first, second, both = (blurred(part, width) for part in products)
-        strength = np.sqrt(np.maximum(first * second, 1e-9))
-        shares.append((strength, np.maximum(strength - both, 0)))
-    (strength, missing), (here, missing_here) = shares
-    weight = np.minimum(strength, MOST * strength.mean(axis=(1, 2), keepdims=True))
-    rest = (weight * missing / strength).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))
-    floor = 0.5 * np.minimum(here, MOST * here.mean(axis=(1, 2), keepdims=True))
-    floor = floor.mean(axis=(1, 2), keepdims=True)
-    seen = _quarter(mask) > 0.5
-    return rest, 1 - (missing_here / (here + floor) * seen).max(axis=(1, 2))
-
-
-def _sharpness(split: _Split, mask: np.ndarray) -> np.ndarray:
-    """Return the share of the finest structure, no place counting for much more, (P,)."""
-    finest, all_of_it = (
-        blurred(_quarter((p * mask) ** 2), NEIGHBOURHOOD) for p in (split.finest, split.band)
-    )
-    weight = np.minimum(all_of_it, MOST * all_of_it.mean(axis=(1, 2), keepdims=True))
-    shares = weight * finest / np.maximum(all_of_it, 1e-9)
-    share: np.ndarray = shares.sum(axis=(1, 2)) / np.maximum(weight.sum(axis=(1, 2)), 1e-9)
-    return share
-
-
-def _quarter(pictures: np.ndarray) -> np.ndarray:
-    return halved(halved(pictures))
