@@ -45,6 +45,9 @@ class CheckpointStore(Protocol):
         """Return the state of an earlier attempt; None if there is no valid one."""
 
 
+Precision = Literal["auto", "float32", "bfloat16", "bfloat16_norms"]
+
+
 @dataclass(frozen=True)
 class SelectionRule:
     """Which checkpoint of a training is selected; part of the protocol.
@@ -117,7 +120,8 @@ class Setup:
         image_size: Side of images in pixels; None: as declared by the backbone.
         volume_size: Side of volumes in voxels; None: as declared by the backbone.
         selection: How the checkpoint is selected.
-        precision: ``auto`` (bfloat16 autocast on GPUs that support it), ``float32``, ``bfloat16``.
+        precision: ``auto`` (bfloat16 autocast on GPUs that support it), ``float32``, ``bfloat16``
+            or ``bfloat16_norms`` (LayerNorm, GroupNorm and RMSNorm too).
         deterministic: Use deterministic algorithms on CUDA too.
         device: A torch device, such as ``cpu`` or ``cuda:0``.
         compile: Use torch.compile, if it works. It changes numbers by rounding only, and is not
@@ -141,7 +145,7 @@ class Setup:
     image_size: int | None = None
     volume_size: int | None = None
     selection: SelectionRule = field(default_factory=SelectionRule)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     deterministic: bool = False
     device: str = "cpu"
     compile: bool = False

@@ -10,8 +10,9 @@ epoch     an epoch beside the bare steps, both by graphs
 lanes     several trainings on one GPU, in lanes of one process
 peers     an epoch beside those that torchvision's and timm's loaders feed
 eager     an epoch beside the bare steps, operation by operation; deterministic too
-compile   an epoch of a compiled network
-probe     the logistic regressions of linear probes
+compile   an epoch of a compiled network, its steps replayed by graphs
+precision an epoch of a network with LayerNorm in bfloat16, with its norms so too and without
+probe     linear probes: the pass that computes features, by graphs and without; the regressions
 packing   several trainings on one GPU, in processes
 
 A command ends after ``--minutes``, so choose parts by ``--only``, on a GPU of which nobody else
@@ -36,7 +37,7 @@ from benchmarks.speed.command_line import positive
 from benchmarks.speed.gpu_checks import run_checks
 from benchmarks.speed.gpu_lanes import side_by_side
 from benchmarks.speed.gpu_packing import packed
-from benchmarks.speed.gpu_probe import solved
+from benchmarks.speed.gpu_probe import passed, solved
 from benchmarks.speed.gpu_times import MAIN, Case, Times, write_many_pictures
 from benchmarks.speed.ledger import Ledger, Row, Step
 from benchmarks.speed.report import machine
@@ -44,7 +45,7 @@ from mritk import Workspace
 from mritk.errors import MritkError
 from mritk.machine.device import choose_device
 
-PARTS = ("checks", "epoch", "lanes", "peers", "eager", "compile", "probe", "packing")
+PARTS = ("checks", "epoch", "lanes", "peers", "eager", "compile", "precision", "probe", "packing")
 MINUTES = 8
 LANES = {
     Case("efficientnet_lite0", "graphs", batch=16, size=96): (1, 2, 4, 8),
@@ -109,9 +110,29 @@ def packing_steps(device: str) -> list[Step]:
     ]
 
 
-def probe_steps(device: str) -> list[Step]:
-    """Return the times of logistic regressions."""
+def precision_steps(times: Times) -> list[Step]:
+    """Return the times of networks with LayerNorm, which takes float32 or bfloat16."""
+    cases = [Case("convnext_tiny", "graphs", batch) for batch in (128, 32)]
     return [
+        Step(
+            *("precision", str(case), 60),
+            partial(
+                times.beside,
+                replace(case, precision="bfloat16"),
+                replace(case, precision="bfloat16_norms"),
+            ),
+        )
+        for case in cases
+    ]
+
+
+def probe_steps(times: Times, device: str) -> list[Step]:
+    """Return the times of feature passes and of logistic regressions."""
+    passes = [
+        Step("probe", f"features of {name}", 30, partial(passed, times, Case(name)))
+        for name in ("efficientnet_lite0", "convnext_tiny")
+    ]
+    return passes + [
         Step("probe", f"{decades} decades", 15, partial(solved, decades, device=device))
         for decades in (1, 3, 6)
     ]
@@ -121,7 +142,7 @@ def time_steps(device: str, home: Path) -> list[Step]:
     """Return what is timed, in the order in which it matters if time is short."""
     times = Times(device, Workspace(home / "times"))
     steps = [*epoch_steps(times), *lane_steps(times), *peer_steps(times, home)]
-    steps += [*probe_steps(device), *packing_steps(device)]
+    steps += [*precision_steps(times), *probe_steps(times, device), *packing_steps(device)]
     return sorted(steps, key=lambda step: PARTS.index(step.part))
 
 

@@ -1,14 +1,19 @@
-"""Times of the logistic regressions of a linear probe on a GPU."""
+"""Times of linear probes on a GPU: the pass that computes features, and the regressions."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.speed.gpu_times import Case, Times
 from benchmarks.speed.report import rounded
+from mritk.batches.inputs import Inputs
+from mritk.model.backbone import load_backbone
+from mritk.plugins.registry import Registry
 from mritk.probe.logistic import fit_logistic
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -51,4 +56,28 @@ def solved(decades: int, *, count: int = 2086, width: int = 1280, device: str) -
         "second, s": rounded(seconds[1]),
         "steps": max(fit.iterations),
         "converged": all(fit.converged),
+    }
+
+
+def passed(times: Times, case: Case, *, at_once: int = 256) -> dict[str, Any]:
+    """Time a pass over all images, operation by operation and replayed; each is the second one."""
+    backbone = Registry.load(environ={}).backbone(f"{case.backbone}@scratch")
+    setup = replace(times.setup(case, 1), backbone=backbone)
+    rates, outputs = {}, []
+    for way, graphs in (("eager", False), ("graphs", True)):
+        inputs = Inputs(replace(setup, graphs=graphs))
+        loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
+        network, images = inputs.place(loaded.network), inputs.resident(setup.train)
+        inputs.evaluate(network, images, at_once)
+        started = time.perf_counter()
+        outputs.append(inputs.evaluate(network, images, at_once).cpu())
+        rates[way] = times.images / (time.perf_counter() - started)
+    return {
+        "backbone": case.backbone,
+        "px": case.size,
+        "batch": at_once,
+        "precision": inputs.precision,
+        **{f"{way}, images/s": round(rate) for way, rate in rates.items()},
+        "gain": rounded(rates["graphs"] / rates["eager"]),
+        "largest difference": float((outputs[0] - outputs[1]).abs().max()),
     }

@@ -23,11 +23,14 @@ from benchmarks.speed.peers_epoch import GPU_GOALS, TIMM, TORCHVISION, fed_by_lo
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import rounded, verdict
 from mritk import Setup, Subset, Workspace
+from mritk.method import Precision
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Recipe, Stage
 
 MAIN = ("resnet18", "convnext_tiny", "efficientnetv2_s", "densenet121")
 OVER_FLOOR = 1.03
+# Engines whose steps are replayed as CUDA graphs.
+REPLAYED = ("graphs", "compile")
 # Images/s that the kernels of a step alone allow, at 224 px and batch 128 in bfloat16 on an H200:
 # the sum of their times (2026-11-26, torch 2.11).
 KERNELS = {
@@ -47,6 +50,7 @@ class Case:
         batch: Batch size.
         deterministic: Whether it is repeatable.
         size: Side in pixels.
+        precision: As in a protocol.
     """
 
     backbone: str
@@ -54,10 +58,12 @@ class Case:
     batch: int = 128
     deterministic: bool = False
     size: int = 224
+    precision: Precision = "auto"
 
     def __str__(self) -> str:
         way = "deterministic" if self.deterministic else self.engine
-        return f"{self.backbone}, {self.size} px, batch {self.batch}, {way}"
+        precision = "" if self.precision == "auto" else f", {self.precision}"
+        return f"{self.backbone}, {self.size} px, batch {self.batch}, {way}{precision}"
 
 
 @dataclass
@@ -94,15 +100,16 @@ class Times:
             workspace=self.workspace,
             image_size=case.size,
             device=self.device,
+            precision=case.precision,
             deterministic=case.deterministic,
             compile=case.engine == "compile",
-            graphs=case.engine == "graphs",
+            graphs=case.engine in REPLAYED,
         )
 
     def floor(self, case: Case) -> BareNetwork:
         """Return the bare network, with the optimiser that is fastest on a GPU.
 
-        Its steps are replayed where those of the case are; a compiled case has an eager floor.
+        Its steps are replayed where those of the case are, and never compiled.
         """
         floor = BareNetwork(
             case.backbone,
@@ -113,7 +120,7 @@ class Times:
             device=self.device,
         )
         floor.optimiser = torch.optim.AdamW(floor.model.parameters(), lr=1e-4, fused=True)
-        if case.engine == "graphs" and self.device.startswith("cuda"):
+        if case.engine in REPLAYED and self.device.startswith("cuda"):
             floor.replay_steps()
         return floor
 
@@ -157,6 +164,23 @@ class Times:
             "peak with floor, GB": self._peak(),
             "goals": self.goals(case, over),
             "samples": _plain(turns),
+        }
+
+    def beside(self, case: Case, other: Case) -> dict[str, Any]:
+        """Time two cases that differ in their precision, one after the other."""
+        rows = [self.epoch(one) for one in (case, other)]
+        rates = [self.rates[one] for one in (case, other)]
+        return {
+            "backbone": case.backbone,
+            "px": case.size,
+            "batch": case.batch,
+            "engine": case.engine,
+            f"{case.precision}, images/s": round(rates[0]),
+            f"{other.precision}, images/s": round(rates[1]),
+            "gain": round(rates[1] / rates[0], 3),
+            "samples": {
+                str(one): row["samples"] for one, row in zip((case, other), rows, strict=True)
+            },
         }
 
     def goals(self, case: Case, over: float) -> str:

@@ -18,6 +18,7 @@ from mritk.data.subset import Subset
 from mritk.machine import lanes
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
+from mritk.machine.precision import computing_in
 from mritk.machine.replay import Replayed
 from mritk.method import Setup
 from mritk.model.contract import Normalise
@@ -41,7 +42,7 @@ class Inputs:
         size: Side to which samples are brought, or one per axis; None: as they are.
         grid: The size, and how samples come to it; as ``Subset.images`` takes it.
         interpolation: Interpolation for resizing.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``bfloat16`` or ``bfloat16_norms``.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -94,8 +95,7 @@ class Inputs:
         self, network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
     ) -> torch.Tensor:
         """Return the float32 outputs of ``network``, which computes in the trial's precision."""
-        kind = torch.device(self._device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with computing_in(self.precision, self._device):
             outputs = network(batch)
         return outputs.float()
 

@@ -32,7 +32,7 @@ class Shuffled:
     count: int
     batch_size: int
     seed: int
-    last_batch: LastBatch = "drop"
+    last_batch: LastBatch = "rollover"
 
     def batches(self, epoch: int) -> list[torch.Tensor]:
         """See :class:`Order`."""
@@ -45,7 +45,7 @@ class Shuffled:
 
 
 def epoch_batches(
-    count: int, batch_size: int, seed: int, epoch: int, *, last_batch: LastBatch = "drop"
+    count: int, batch_size: int, seed: int, epoch: int, *, last_batch: LastBatch = "rollover"
 ) -> list[torch.Tensor]:
     """Return the row numbers of an epoch's batches.
 
@@ -56,11 +56,11 @@ def epoch_batches(
         batch_size: Rows of a batch.
         seed: Of the trial.
         epoch: Counted from 1, over all stages.
-        last_batch: ``drop``: an incomplete last batch is left out (BatchNorm statistics of few
-            samples harm, and shapes stay fixed). ``keep``: it is trained on. ``rollover``: its
-            rows go to the first batch of the next epoch, ahead of the new order, so that all
-            batches are whole and all rows are seen equally often. Such a batch may hold an image
-            twice, and an epoch may have one step more than another.
+        last_batch: ``rollover``: the rows of an incomplete last batch go to the first batch of the
+            next epoch, ahead of the new order, so that all batches are whole (BatchNorm statistics
+            of few samples harm, and shapes stay fixed) and all rows are seen equally often. Such
+            a batch may hold an image twice, and an epoch may have one step more than another.
+            ``drop``: it is left out. ``keep``: it is trained on.
 
     Returns:
         Row numbers of each batch, (B,) int64.

@@ -93,5 +93,5 @@ def _of_training(record: TrialRecord) -> Iterator[str]:
             f"{record.method} is not deterministic: the same seed gives other scores, so a "
             "comparison needs several runs (--seeds)."
         )
-    if record.notes.get("precision") == "bfloat16":
+    if str(record.notes.get("precision")).startswith("bfloat16"):
         yield "Scored in bfloat16; scores in float32 differ by rounding."

@@ -24,8 +24,8 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             show_default=True,
             help=(
-                "Compute step by step (eager), replay CUDA graphs, or compile with torch.compile; "
-                "auto: graphs on a GPU, else eager."
+                "Compute step by step (eager), replay CUDA graphs, or compile with torch.compile, "
+                "replayed as graphs on a GPU; auto: graphs on a GPU, else eager."
             ),
         ),
     ):
@@ -47,7 +47,8 @@ def ways_of(engine: str, *, compiled: bool, graphs: bool) -> tuple[bool, bool | 
     flags = {"compile": compiled, "graphs": graphs}
     given = [name for name, is_given in flags.items() if is_given]
     if not given:
-        return engine == "compile", None if engine == "auto" else engine == "graphs"
+        on_gpu = engine in ("auto", "compile")
+        return engine == "compile", None if on_gpu else engine == "graphs"
     if engine not in ("auto", *given):
         raise UsageError(
             f"--{given[0]} contradicts --engine {engine}; specify --engine alone, since "

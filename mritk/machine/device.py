@@ -62,7 +62,7 @@ def is_one_gpu(wish: str) -> bool:
 
 
 def resolve_precision(wish: str, device: str) -> str:
-    """Return ``float32`` or ``bfloat16`` for a wish of ``auto`` or one of them.
+    """Return the precision for a wish: itself, or what ``auto`` comes to.
 
     ``auto`` is bfloat16 autocast on GPUs that compute it, float32 elsewhere: processors without
     such units emulate it many times slower.
@@ -73,8 +73,8 @@ def resolve_precision(wish: str, device: str) -> str:
     has_bfloat16 = device.startswith("cuda") and _computes_bfloat16(device)
     if wish == "auto":
         return "bfloat16" if has_bfloat16 else "float32"
-    if wish == "bfloat16" and not has_bfloat16:
-        raise Unavailable(f"precision bfloat16 needs a GPU that supports it; {device} does not")
+    if wish != "float32" and not has_bfloat16:
+        raise Unavailable(f"precision {wish} needs a GPU that supports it; {device} does not")
     return wish
 
 

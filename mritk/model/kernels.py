@@ -18,6 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 from mritk.backbone import Backbone
 from mritk.data.grid import Grid, Size
 from mritk.machine.device import resolve_precision
+from mritk.machine.precision import computing_in
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,8 @@ def build_kernels(case: KernelCase, device: str) -> None:
         if isinstance(module, _BatchNorm):
             module.train(case.trained)
     batch = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
-    kind, precision = torch.device(device).type, resolve_precision(case.precision, device)
     with (
-        torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"),
+        computing_in(resolve_precision(case.precision, device), device),
         torch.set_grad_enabled(case.trained),
     ):
         features = network(batch)

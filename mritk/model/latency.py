@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mritk.errors import one_line
+from mritk.machine.precision import computing_in
 from mritk.machine.replay import Replayed
 from mritk.model.flops import as_it_was
 
@@ -33,7 +34,7 @@ def measure_latency(
     Args:
         network: Takes a batch (N, C, *spatial); stays as it is.
         input_shape: (C, *spatial) of one input.
-        precision: ``float32``, or ``bfloat16`` for autocast.
+        precision: As :func:`mritk.machine.precision.computing_in` takes it.
 
     Returns:
         The median of up to 20 passes; None if the network does not take such a batch.
@@ -72,7 +73,7 @@ def _measured(
             place = next(network.parameters(), torch.empty(0)).device
 
             def compute(batch: torch.Tensor) -> torch.Tensor:
-                with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                with computing_in(precision, place):
                     outputs: torch.Tensor = network(batch)
                 return outputs
 

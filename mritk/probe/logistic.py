@@ -83,7 +83,7 @@ def fit_logistic(
     is_class = y[:, None] == torch.arange(classes, device=x.device)
     factor = 2.0 if classes == 2 else 1.0
     penalty = x.new_tensor(list(penalties)) * factor
-    search = Search(coordinates, is_class.to(x.dtype), penalty)
+    search = Search(coordinates, is_class, penalty)
     solution = search.run()
     weight = (axes @ solution[:, :-1]).transpose(1, 2) / scale
     bias = solution[:, -1] - weight @ (mean + centre * scale)
@@ -102,22 +102,26 @@ def _standardisation(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _principal(centred: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, Coordinates]:
     """Return the principal axes (D, R) of weighted, centred features, and their coordinates.
 
-    Directions in which the features do not vary are left out: there the weights are zero.
+    Directions in which the features do not vary are left out: there the weights are zero. The axes
+    are orthonormal and together lose nothing; only those along which features vary least are not
+    quite principal, because the eigenvalues of a product round to those of its largest.
     """
     count, width = centred.shape
     root = weights.sqrt()[:, None]
     scaled = root * centred
-    wide = count < width
-    values, vectors = torch.linalg.eigh(scaled @ scaled.T if wide else scaled.T @ scaled)
-    # Below this the eigenvalues of a product are rounding alone.
-    kept = values > values[-1] * max(count, width) * torch.finfo(values.dtype).eps
-    values, vectors = values[kept], vectors[:, kept]
-    if wide:
-        axes = scaled.T @ (vectors / values.sqrt())
-        table = vectors * values.sqrt() / root
+    if count < width:
+        space, scaled = torch.linalg.qr(scaled.T)
+        scaled = scaled.T
     else:
-        axes = vectors
-        table = centred @ vectors
-    ones = torch.ones_like(root)
-    scatter = torch.cat([values, weights.sum()[None]])
-    return axes, Coordinates(torch.cat([table, ones], dim=1), scatter, weights)
+        space = None
+    _, axes = torch.linalg.eigh(scaled.T @ scaled)
+    table = scaled @ axes
+    scatter = table.square().sum(0)
+    rounding = max(count, width) * torch.finfo(scatter.dtype).eps
+    kept = scatter > rounding**2 * scatter.max()
+    axes, table, scatter = axes[:, kept], table[:, kept] / root, scatter[kept]
+    if space is not None:
+        axes = space @ axes
+    table = torch.cat([table, torch.ones_like(root)], dim=1)
+    scatter = torch.cat([scatter, weights.sum()[None]])
+    return axes, Coordinates(table, scatter, weights)

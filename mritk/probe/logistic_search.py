@@ -6,18 +6,23 @@ times the scatter along each axis, plus the penalty, where ``rho`` is the mean v
 predicted classes. The inverse of that diagonal, renewed at each step, is the start of the
 quasi-Newton update. A penalty that is not done after some hundred steps goes on by Newton
 steps (:mod:`mritk.probe.logistic_newton`), of which few are due however the features are scaled.
+A search ends when the dual problem proves that it may (:mod:`mritk.probe.logistic_loss`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
-from mritk.probe.logistic_newton import newton_direction
+from mritk.probe.logistic_loss import losses, lower_bound, products, residuals
+from mritk.probe.logistic_newton import newton_directions
 
-# The largest error of the weights relative to their size, as the gradient bounds it.
+# The largest error of the weights relative to their size, as the duality gap bounds it; the
+# objective is then within 1e-10 of its minimum.
 TOLERANCE = 1e-5
+# The duality gap, relative to the objective, that is good enough whatever the size of the weights.
+ROUNDING = 1e-12
 MAX_ITERATIONS = 1000
 # Steps before Newton's; on a processor at least so many, as one of Newton's costs it more of the
 # others the more axes there are. A GPU waits for launches, and one of Newton's has few.
@@ -83,7 +88,7 @@ class Search:
     def __init__(
         self, coordinates: Coordinates, is_class: torch.Tensor, penalty: torch.Tensor
     ) -> None:
-        """Prepare a search for each ``penalty`` (P,); ``is_class`` (N, classes) is 1 or 0."""
+        """Prepare a search for each ``penalty`` (P,); ``is_class`` (N, classes) is boolean."""
         self._z, self._scatter = coordinates.table, coordinates.scatter
         self._weights, self._is_class = coordinates.weights, is_class
         self._penalty = penalty
@@ -124,14 +129,12 @@ class Search:
         point = self._z.new_zeros(total, width, self._is_class.shape[1])
         logits = self._z.new_zeros(total, count, self._is_class.shape[1])
         number = torch.arange(total, device=self._z.device)
-        value = self._value(logits, point, penalty)
-        gradient, rho = self._gradient(logits, point, penalty)
-        return _State(number, penalty, point, logits, value, gradient, rho, [])
+        return self._state(number, penalty, point, logits, [])
 
     def _step(self, state: _State, direction: torch.Tensor) -> _State:
         slope = _dot(state.gradient, direction)[:, 0, 0]
         # Logits are linear in the weights: however often the step is shortened, one product is due.
-        change = self._product(direction)
+        change = products(self._z, direction)
         length = torch.ones_like(state.value)
         slack = 1e-13 * state.value.abs()  # near the optimum values differ by rounding alone
         for _ in range(40):
@@ -142,10 +145,9 @@ class Search:
             if good.all():
                 break
             length = torch.where(good, length, length / 2)
-        gradient, rho = self._gradient(logits, point, state.penalty)
-        pair = (point - state.point, gradient - state.gradient)
-        steps = [*state.steps, pair][-MEMORY:]
-        return _State(state.number, state.penalty, point, logits, value, gradient, rho, steps)
+        moved_on = self._state(state.number, state.penalty, point, logits, [])
+        pair = (point - state.point, moved_on.gradient - state.gradient)
+        return replace(moved_on, steps=[*state.steps, pair][-MEMORY:])
 
     def _direction(self, state: _State) -> torch.Tensor:
         """Return minus the gradient times the approximate inverse Hessian (Nocedal, 1980)."""
@@ -169,49 +171,54 @@ class Search:
     def _newton(self, state: _State) -> torch.Tensor:
         """Return the Newton directions."""
         chances = state.logits.softmax(2)
-        each = zip(chances, state.penalty, state.gradient, strict=True)
-        return torch.stack([newton_direction(self._z, self._weights, *own) for own in each])
-
-    def _product(self, point: torch.Tensor) -> torch.Tensor:
-        """Return the logits (A, N, classes) of weights, as one matrix product."""
-        total, width, classes = point.shape
-        flat = self._z @ point.transpose(0, 1).reshape(width, -1)
-        return flat.reshape(-1, total, classes).transpose(0, 1).contiguous()
+        return newton_directions(self._z, self._weights, chances, state.penalty, state.gradient)
 
     def _value(
         self, logits: torch.Tensor, point: torch.Tensor, penalty: torch.Tensor
     ) -> torch.Tensor:
-        losses = logits.logsumexp(2) - (logits * self._is_class).sum(2)
-        return losses @ self._weights + (penalty * point.square()).sum((1, 2)) / 2
+        of_losses = losses(logits, self._is_class) @ self._weights
+        return of_losses + (penalty * point.square()).sum((1, 2)) / 2
 
-    def _gradient(
-        self, logits: torch.Tensor, point: torch.Tensor, penalty: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        chances = logits.softmax(2)
-        residual = (chances - self._is_class) * self._weights[:, None]
-        total, count, classes = residual.shape
-        flat = self._z.T @ residual.transpose(0, 1).reshape(count, -1)
-        gradient = flat.reshape(-1, total, classes).transpose(0, 1) + penalty * point
-        variance = (chances * (1 - chances)).sum(2) @ self._weights
+    def _state(
+        self,
+        number: torch.Tensor,
+        penalty: torch.Tensor,
+        point: torch.Tensor,
+        logits: torch.Tensor,
+        steps: list[tuple[torch.Tensor, torch.Tensor]],
+    ) -> _State:
+        """Return the state at a point whose logits are known."""
+        residual = residuals(logits, self._is_class)
+        moment = products(self._z.T, residual * self._weights[:, None])
+        # One minus the probability of a sample's class, and those of the others.
+        apart = residual.abs()
+        variance = (apart * (1 - apart)).sum(2) @ self._weights
+        rho = variance / self._weights.sum() / (residual.shape[2] - 1)
         # All probabilities may round to 0 and 1.
-        tiny = torch.finfo(variance.dtype).eps
-        rho = variance / self._weights.sum() / (classes - 1)
-        return gradient, rho.clamp(min=tiny)
+        rho = rho.clamp(min=torch.finfo(rho.dtype).eps)
+        value = self._value(logits, point, penalty)
+        gradient = moment + penalty * point
+        return _State(number, penalty, point, logits, value, gradient, rho, steps)
 
     def _has_converged(self, state: _State) -> torch.Tensor:
-        """Tell for which penalties the gradient is small enough.
+        """Tell for which penalties the objective is proven to be close enough to its minimum.
 
-        A penalty p makes the objective p-strongly convex in the weights, so their distance from
-        the optimum is at most the gradient's norm over p. The curvature in the intercepts is about
-        ``rho`` times the sum of the sample weights.
+        A penalty p makes the objective p-strongly convex in the weights, so the square of their
+        distance from the optimum is at most twice the gap over p.
         """
-        weights, strength = state.point[:, :-1], state.penalty[:, :-1]
-        slope = state.gradient[:, :-1].flatten(1).norm(dim=1)
-        wanted = TOLERANCE * (strength * weights).flatten(1).norm(dim=1)
-        size = self._scatter[-1] * self._scatter[:-1].sum()
-        fine = slope <= torch.maximum(wanted, 1e-13 * size.sqrt())
-        bias_slope = state.gradient[:, -1].norm(dim=1)
-        return fine & (bias_slope <= TOLERANCE * state.rho * self._scatter[-1])
+        weights, penalty = state.point[:, :-1], self._penalty[state.number]
+        of_weights = penalty * weights.square().sum((1, 2)) / 2
+        wanted = torch.maximum(TOLERANCE**2 * of_weights, ROUNDING * state.value)
+        # By strong convexity no more than this, were the intercepts the best for these weights.
+        slope = state.gradient[:, :-1].square().sum((1, 2)) / (2 * penalty)
+        near = slope <= wanted
+        if near.any():
+            bound = lower_bound(
+                *(self._z[:, :-1], state.logits[near], penalty[near]),
+                *(self._is_class, self._weights),
+            )
+            near[near.clone()] = state.value[near] - bound <= wanted[near]
+        return near
 
 
 def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

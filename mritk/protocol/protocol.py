@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mritk.backbone import Normalisation, Resize
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.evaluate.metrics import all_metrics, of_any_region
-from mritk.method import Method, SelectionRule
+from mritk.method import Method, Precision, SelectionRule
 from mritk.protocol.tomltext import TomlText, near_miss
 from mritk.protocol.variation import Changes, changed, varied_name
 from mritk.splits.splits import SplitRule
@@ -35,7 +35,8 @@ class Protocol:
         selection: Which state of a training is kept.
         image_size: Side of images in pixels; None (``native``): what each backbone declares.
         volume_size: Side of volumes in voxels, likewise.
-        precision: ``auto``, ``float32`` or ``bfloat16``; the trial file keeps what it came to.
+        precision: ``auto``, ``float32``, ``bfloat16`` or ``bfloat16_norms``; the trial file keeps
+            what it came to.
         deterministic: Ask for deterministic algorithms on CUDA too.
         normalisation: ``own``: pixels as each set of weights declares them; ``imagenet``: the mean
             and std of ImageNet for all, to repeat published work that did so.
@@ -58,7 +59,7 @@ class Protocol:
     selection: SelectionRule = field(default_factory=SelectionRule)
     image_size: int | None = 224
     volume_size: int | None = None
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     deterministic: bool = False
     normalisation: Normalisation = field(default="own", metadata={"fingerprint": "unless default"})
     normalise_again: tuple[str, ...] = field(default=(), metadata={"fingerprint": "unless default"})
@@ -94,7 +95,7 @@ class _ProtocolTable:
     selection: SelectionRule = field(default_factory=SelectionRule)
     image_size: int | Literal["native"] = 224
     volume_size: int | Literal["native"] = "native"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     deterministic: bool = False
     normalisation: Normalisation = "own"
     normalise_again: tuple[str, ...] = ()
@@ -180,7 +181,8 @@ def _shapes(record: Any, member: Field[Any]) -> bool:
     """Tell whether a field belongs in the fingerprint."""
     rule = member.metadata.get("fingerprint", True)
     if rule == "unless default":
-        return bool(getattr(record, member.name) != member.default)
+        left_out = member.metadata.get("absent", member.default)
+        return bool(getattr(record, member.name) != left_out)
     return bool(rule)
 
 

@@ -14,6 +14,8 @@ SHAPES_NOTHING = {"fingerprint": False}
 # Fields that came later: at their defaults they leave the fingerprints of before as they are.
 ADDED_LATER = {"fingerprint": "unless default"}
 LastBatch = Literal["drop", "keep", "rollover"]
+# Incomplete batches were left out before there was a choice: a protocol without the field does so.
+LAST_BATCH = {"fingerprint": "unless default", "absent": "drop"}
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 NOT_NEGATIVE = (
     "backbone_learning_rate",
@@ -188,8 +190,11 @@ class Recipe:
     Attributes:
         stages: The stages, in order; none: the initial network is evaluated (zero-shot).
         batch_size: Effective batch size.
-        last_batch: ``drop`` or ``keep`` an incomplete last batch of an epoch, or let its images
-            go to the first batch of the next one (``rollover``); see :mod:`mritk.batches.order`.
+        last_batch: What becomes of the images of an incomplete last batch of an epoch:
+            ``rollover``: they begin the first batch of the next one, so that all batches are whole
+            and all images are seen equally often; ``drop``: they are left out; ``keep``: they are
+            a smaller batch. See :mod:`mritk.batches.order`. A fingerprint without the field is of
+            ``drop``.
         head: Layout of the head.
         head_start: ``random``, or ``probe``: the head is initialised with the linear probe of the
             pretrained features with the lowest validation loss (linear probing, then fine-tuning:
@@ -218,7 +223,7 @@ class Recipe:
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
     batch_size: int = 32
-    last_batch: LastBatch = field(default="drop", metadata=ADDED_LATER)
+    last_batch: LastBatch = field(default="rollover", metadata=LAST_BATCH)
     head: Head = Head()
     head_start: Literal["random", "probe"] = field(default="random", metadata=ADDED_LATER)
     label_smoothing: float = 0.0

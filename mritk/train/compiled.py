@@ -17,10 +17,21 @@ logger = logging.getLogger("mritk")
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 # What mritk has put there. Anything else is the wish of a person.
 _set: set[str] = set()
+# All networks are called by one function, of which torch keeps what it has compiled for 8 kinds of
+# them: for backbones, sizes of heads and frozen parts. One process may train many more.
+KINDS = 10_000
+SETTINGS = {
+    # Without this torch would fall back to eager and not say so.
+    "fail_on_recompile_limit_hit": True,
+    "recompile_limit": KINDS,
+    "accumulated_recompile_limit": KINDS,
+}
 
 
 class CompiledNetwork:
     """A network's forward pass, compiled if that works.
+
+    The next network of the same kind in the process takes what was compiled for this one.
 
     Args:
         network: The network.
@@ -42,8 +53,7 @@ class CompiledNetwork:
         """Return the network's outputs."""
         if self.active:
             try:
-                # Without this torch would fall back to eager and not say so.
-                with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+                with torch._dynamo.config.patch(SETTINGS):
                     outputs: torch.Tensor = self._compiled(batch)
                 return outputs
             except Exception as error:

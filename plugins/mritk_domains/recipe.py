@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mritk.train import Recipe
@@ -39,6 +39,9 @@ class DomainRecipe(Recipe):
         groupdro_rate: Step size of the weights of sites.
     """
 
+    last_batch: Literal["drop", "keep", "rollover"] = field(
+        default="drop", metadata={"fingerprint": "unless default"}
+    )
     regulariser: Literal["erm", "lddg", "coral", "mixup", "irm", "groupdro"] = "erm"
     latent: int = 8
     latent_hidden: int = 64

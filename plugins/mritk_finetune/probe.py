@@ -29,7 +29,7 @@ from mritk.train import (
 logger = logging.getLogger("mritk")
 
 # Raise this when the models that come out of this module or of mritk.probe.logistic change.
-PROBE_VERSION = 2
+PROBE_VERSION = 3
 
 LATENCIES = ("latency_seconds", "replayed_latency_seconds")
 

@@ -15,7 +15,7 @@ from mritk.machine.engine import Engine
         ("auto", (False, False), (False, True)),
         ("eager", (False, False), (False, False)),
         ("graphs", (False, True), (False, True)),
-        ("compile", (True, False), (True, False)),
+        ("compile", (True, False), (True, True)),
     ],
 )
 def test_graphs_are_replayed_on_a_gpu_unless_another_engine_is_chosen(engine, on_cpu, on_gpu):

@@ -23,6 +23,7 @@ from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Probe, Recipe, Stage
 from mritk.train import graphs
 from mritk.train.checkpoint import Checkpoint
+from mritk.train.training import prepare
 from tests.gpu.scene import BUSY, float32_as_such, trained
 
 NEVER = 10**9
@@ -184,6 +185,23 @@ def test_so_does_the_linear_probe_on_them(scene):
     scene.require_close(here, there, 1e-2)
 
 
+def test_norms_take_bfloat16_if_asked_to_and_outputs_only_round(on_gpu):
+    outputs, types = {}, {}
+    for precision in ("float32", "bfloat16", "bfloat16_norms"):
+        setup = on_gpu.setup(backbone=on_gpu.without_batch_norm, precision=precision)
+        training = prepare(setup)
+        found = types[precision] = set()
+        for module in training.network.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.register_forward_hook(lambda _, given, made, to=found: to.add(made.dtype))
+        with float32_as_such():
+            outputs[precision] = training.evaluate(training.val).cpu().numpy()
+    wanted = {"bfloat16": {torch.float32}, "bfloat16_norms": {torch.bfloat16}}
+    on_gpu.require(wanted.items() <= types.items(), f"norms return {types}")
+    for precision in wanted:
+        on_gpu.require_close(outputs[precision], outputs["float32"], 5e-2)
+
+
 def test_outputs_with_recalibrated_norms_agree_with_those_of_a_cpu(scene):
     setup = scene.setup(recipe=Recipe(recalibrate_batch_norm=True), precision="float32")
     with float32_as_such():
@@ -266,5 +284,8 @@ def test_compiled_training_is_close_to_eager(on_gpu):
     setup = on_gpu.setup(SGD, precision="float32")
     with float32_as_such():
         compiled, eager = trained(replace(setup, compile=True)), trained(setup)
+        replayed = trained(replace(setup, compile=True, graphs=True))
     on_gpu.require_engine(compiled, engine="compile")
-    on_gpu.require_close(compiled.scores, eager.scores, 1e-2)
+    on_gpu.require_engine(replayed, engine="compile and graphs")
+    for run in (compiled, replayed):
+        on_gpu.require_close(run.scores, eager.scores, 1e-2)

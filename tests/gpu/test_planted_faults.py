@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mritk import Augmentation
-from mritk.errors import NonFiniteLoss
+from mritk.errors import NonFiniteLoss, Unavailable
 from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Stage
 from mritk.train import fine_tuning, graphs, loop
@@ -65,6 +65,16 @@ def test_nor_does_a_resumed_training_by_graphs(on_cpu, tmp_path):
 @pytest.mark.parametrize("test", REFUSED, ids=name_of)
 def test_torch_refuses_what_only_a_gpu_has(on_cpu, test):
     with pytest.raises((RuntimeError, AssertionError)):
+        test(on_cpu)
+
+
+def test_norms_that_are_not_there_are_noticed(on_cpu, monkeypatch):
+    """The network of a CPU's scene has none, and a CPU is refused anyway."""
+    test = equal.test_norms_take_bfloat16_if_asked_to_and_outputs_only_round
+    with pytest.raises(Unavailable, match="precision bfloat16 needs a GPU"):
+        test(on_cpu)
+    monkeypatch.setattr("mritk.batches.inputs.resolve_precision", lambda wish, device: wish)
+    with pytest.raises(AssertionError, match="norms return"):
         test(on_cpu)
 
 

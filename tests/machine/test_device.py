@@ -58,6 +58,7 @@ def test_other_devices_are_refused(wish):
         ("auto", "cuda:0", False, "float32"),
         ("float32", "cuda:0", True, "float32"),
         ("bfloat16", "cuda:0", True, "bfloat16"),
+        ("bfloat16_norms", "cuda:0", True, "bfloat16_norms"),
     ],
 )
 def test_precision(gpus, wish, device, bfloat16, precision):
@@ -67,9 +68,10 @@ def test_precision(gpus, wish, device, bfloat16, precision):
 
 def test_bfloat16_where_it_is_only_emulated_is_unavailable(gpus):
     gpus(1, bfloat16=False)
-    for device in ("cpu", "cuda:0"):
-        with pytest.raises(Unavailable, match="bfloat16"):
-            resolve_precision("bfloat16", device)
+    for wish in ("bfloat16", "bfloat16_norms"):
+        for device in ("cpu", "cuda:0"):
+            with pytest.raises(Unavailable, match=f"precision {wish} needs a GPU"):
+                resolve_precision(wish, device)
 
 
 @pytest.mark.parametrize("fails", [False, True])

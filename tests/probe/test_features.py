@@ -22,6 +22,7 @@ from mritk.model.backbone import load_backbone
 from mritk.probe import features as features_module
 from mritk.probe.features import FrozenBackbone
 from mritk.records import Origin
+from tests.train.recorded_work import whole_trainings
 
 HALF = (0.5, 0.5, 0.5)
 built = Counter()
@@ -94,6 +95,18 @@ def test_blocks_change_nothing(setup_of, monkeypatch, tmp_path):
     shutil.rmtree(setup_of().workspace.home / "features")
     cut = features_of(setup_of(), setup_of().val, batch_size=5).values
     np.testing.assert_array_equal(whole, cut)
+
+
+def test_batches_are_replayed_as_one_graph_also_from_block_to_block(setup_of, monkeypatch):
+    """With the stand-ins for CUDA graphs; a GPU alone fills up the last batch."""
+    monkeypatch.setattr(features_module, "BLOCK_BYTES", 1)
+    setup = setup_of()
+    eager = features_of(setup, setup.val, batch_size=10).values
+    shutil.rmtree(setup.workspace.home / "features")
+    with whole_trainings() as cuda:
+        replayed = features_of(replace(setup, graphs=True), setup.val, batch_size=10).values
+    np.testing.assert_array_equal(replayed, eager)
+    assert [graph.replays for graph in cuda.graphs] == [6], "of seven batches of 70 images"
 
 
 def test_all_parts_and_trials_share_one_pass(setup_of, unseen):

@@ -201,9 +201,28 @@ def test_a_newton_direction_solves_the_hessian(monkeypatch):
     gradient = torch.autograd.functional.jacobian(loss, point)
     hessian = torch.autograd.functional.hessian(loss, point).reshape(15, 15)
     chances = (table @ point).softmax(1)
-    found = logistic_newton.newton_direction(table, weights, chances, penalty, gradient)
+    found = logistic_newton.newton_directions(
+        table, weights, chances[None], penalty[None], gradient[None]
+    )[0]
     wanted = torch.linalg.solve(hessian, -gradient.flatten()).reshape(5, 3)
     torch.testing.assert_close(found, wanted)
+
+
+def test_newton_directions_of_several_penalties_are_those_of_each(monkeypatch):
+    """Also where one is solved exactly before the others, and where memory parts them."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(30, 4, generator=generator, dtype=torch.float64)
+    chances = torch.randn(3, 30, 3, generator=generator, dtype=torch.float64).softmax(2)
+    penalty = torch.tensor([1e-6, 1.0, 1e4]).double()[:, None, None].expand(3, 4, 1)
+    gradient = torch.randn(3, 4, 3, generator=generator, dtype=torch.float64)
+    gradient -= gradient.mean(2, keepdim=True)
+    gradient[2] = 0
+    rest = table, torch.ones(30, dtype=torch.float64)
+    together = logistic_newton.newton_directions(*rest, chances, penalty, gradient)
+    monkeypatch.setattr(logistic_newton, "BLOCK_BYTES", 1)
+    parted = logistic_newton.newton_directions(*rest, chances, penalty, gradient)
+    torch.testing.assert_close(together, parted, rtol=1e-12, atol=1e-14)
+    assert (together[2] == 0).all()
 
 
 def test_logits_sum_to_zero():

@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.speed import gpu_packing
 from benchmarks.speed.fresh_process import ProcessFailed
-from benchmarks.speed.gpu_probe import solved
+from benchmarks.speed.gpu_probe import passed, solved
 from benchmarks.speed.gpu_times import KERNELS, MAIN, Case, Times, write_many_pictures
 from benchmarks.speed.peers_epoch import GPU_GOALS
 from mritk import Workspace
+from tests.train.recorded_work import whole_trainings
 
 SMALL = Case("small_cnn", batch=4, size=32)
 
@@ -53,13 +54,34 @@ def test_a_training_that_left_its_engine_is_not_timed_as_if_it_had_not(times, mo
     assert not times.rates
 
 
+@pytest.mark.slow
+def test_two_precisions_of_a_network(times, monkeypatch):
+    monkeypatch.setattr("mritk.batches.inputs.resolve_precision", lambda wish, device: wish)
+    case, other = (replace(SMALL, precision=p) for p in ("bfloat16", "bfloat16_norms"))
+    row = times.beside(case, other)
+    assert set(row["samples"]) == {str(case), str(other)}
+    assert row["bfloat16, images/s"] == round(times.rates[case])
+    assert row["gain"] == pytest.approx(times.rates[other] / times.rates[case], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_feature_pass_by_either_way_has_the_same_features(times):
+    with whole_trainings():
+        row = passed(replace(times, images=12), SMALL, at_once=4)
+    assert row["largest difference"] == 0
+    assert row["gain"] == pytest.approx(row["graphs, images/s"] / row["eager, images/s"], rel=0.05)
+
+
 def test_a_case_sets_up_what_it_says(times):
     for engine in ("eager", "compile", "graphs"):
         setup = times.setup(replace(SMALL, engine=engine), repeats=3)
-        assert (setup.compile, setup.graphs) == (engine == "compile", engine == "graphs")
+        assert (setup.compile, setup.graphs) == (engine == "compile", engine != "eager")
         assert not setup.deterministic
         assert setup.parameters.stages[0].epochs == 4
     assert times.setup(replace(SMALL, deterministic=True), 1).deterministic
+    exact = replace(SMALL, precision="float32")
+    assert times.setup(exact, 1).precision == "float32"
+    assert str(exact).endswith("float32")
 
 
 def test_every_main_backbone_has_its_goals():

@@ -8,12 +8,16 @@ import os
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 
 from mritk.files.workspace import Workspace
+from mritk.model.network import Network
 from mritk.protocol.recipe import Stage
 from mritk.train import compiled as module
+from mritk.train import graphs
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.loop import finetune
+from tests.train.recorded_work import whole_trainings
 
 
 @pytest.fixture
@@ -111,6 +115,64 @@ def test_what_is_compiled_is_kept_for_later_runs_where_nobody_wants_it_elsewhere
     assert list(dict.fromkeys(seen)) == list(dict.fromkeys(homes))
 
 
+@pytest.fixture
+def traced(monkeypatch):
+    """Let torch follow networks and compile nothing; return what it has followed."""
+    compile_, found = torch.compile, []
+
+    def follow(graph, inputs):
+        found.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        module.torch,
+        "compile",
+        lambda network, **_: compile_(network, dynamic=False, backend=follow),
+    )
+    torch._dynamo.reset()
+    yield found
+    torch._dynamo.reset()
+
+
+def network_of(width):
+    return Network(nn.Linear(3, width), nn.Sequential(nn.ReLU(), nn.Linear(width, 2)))
+
+
+@pytest.mark.slow
+def test_the_next_trial_of_a_kind_takes_what_was_compiled_before(traced):
+    for seed in range(3):
+        torch.manual_seed(seed)
+        network, batch = network_of(4), torch.randn(5, 3)
+        assert torch.equal(CompiledNetwork(network)(batch), network(batch)), "with its own weights"
+    assert len(traced) == 1
+
+
+@pytest.mark.slow
+def test_a_process_may_compile_any_number_of_kinds(traced, caplog):
+    """torch would give up at the ninth."""
+    compiled = [CompiledNetwork(network_of(width)) for width in range(1, 13)]
+    for _ in range(2):
+        for network in compiled:
+            network(torch.ones(5, 3))
+    assert all(network.active for network in compiled)
+    assert len(traced) == 12
+    assert not caplog.records
+
+
+@pytest.mark.slow
+def test_steps_of_a_compiled_network_are_replayed(compiler, make_setup, unseen):
+    calls = []
+    compiler(lambda network, batch: (calls.append(len(batch)), network(batch))[1])
+    setup = make_setup(stage(), graphs=True)
+    with whole_trainings() as cuda:
+        both = finetune(make_setup(stage(), compile=True, graphs=True))
+        assert both.notes["engine"] == "compile and graphs"
+        assert len(calls) == graphs.WARM_UP + 1, "the last of them was recorded"
+        assert sum(graph.replays for graph in cuda.graphs) > 0
+    with whole_trainings():
+        assert (both.predict(unseen) == finetune(setup).predict(unseen)).all()
+
+
 @pytest.mark.slow
 def test_a_really_compiled_training_is_the_eager_one_but_for_rounding(
     make_setup, unseen, monkeypatch
@@ -122,5 +184,10 @@ def test_a_really_compiled_training_is_the_eager_one_but_for_rounding(
     torch._dynamo.reset()
     if compiled.notes["engine"] == "eager":
         pytest.skip("torch.compile does not work on this machine")
+    counters["inductor"].clear()
+    finetune(make_setup(sgd, compile=True))
+    torch._dynamo.reset()
+    again = counters["inductor"]
+    assert again["fxgraph_cache_hit"] > again["fxgraph_cache_miss"] == 0, "read, not compiled anew"
     assert compiled.predict(unseen) == pytest.approx(eager.predict(unseen), abs=1e-4)
     assert any(make_setup().workspace.home.glob("compiled/*")), "kept for later runs"

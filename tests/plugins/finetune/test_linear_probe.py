@@ -244,6 +244,11 @@ def test_trials_of_one_fold_fit_and_compute_features_once(make, monkeypatch):
     assert len(builds) == 1
     assert len(fits) == 3
     assert seen[:3] == seen[3:]
+    alone = Workspace(workspace.home / "alone")
+    (train, val), expected = folds[-1], seen[2][1]
+    parts = {"train": Subset.of(samples, train, alone), "val": Subset.of(samples, val, alone)}
+    fitted = fit_probe(replace(setup, **parts, workspace=alone))
+    assert fitted.predict(unseen_of(setup)).tolist() == expected
 
 
 def test_other_labels_or_weights_are_another_fit(make):
