@@ -64,7 +64,7 @@ WORTH = (0.15, 0.06)
 NEARLY, SPOT = 0.09, 0.85
 
 # Letters over the head leave up to this multiple of the sharpness unexplained. Without them, copies
-# leave a tenth of what is allowed of others; half of it is allowed here.
+# leave a quarter of what is allowed of others; half of it is allowed here.
 MARKED, STRICTER = 0.6, 0.5
 
 
