@@ -19,7 +19,7 @@ from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same signatures.
-SEARCH_VERSION = 13
+SEARCH_VERSION = 14
 
 Kind = Literal["bytes", "pixels", "near"]
 

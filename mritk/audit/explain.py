@@ -18,19 +18,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from mritk.audit.agreement import agreement, sharpness_of
 from mritk.audit.filters import band_passed, blurred
-from mritk.audit.register import corrected, framing, grid, halved, warped
+from mritk.audit.marks import corner_marks, in_corners
+from mritk.audit.register import composed, corrected, framing, grid, identities, warped
 
 # Borders of the bands as standard deviations of blurs, in pixels of a picture of 128.
 BORDERS = (0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
 # Those between which prediction and picture are compared, and the border of the finest structure.
 FINE, MIDDLE, COARSE = 0, 2, 4
-# Standard deviations of the neighbourhood over which agreement is averaged, and of that over which
-# the worst place is looked for, which is small as lesions are; in pixels of a quarter of the side.
-NEIGHBOURHOOD, PLACE = 1.5, 1.0
-# Text, rulers and frames that two pictures share are stronger than what they differ in. So no place
-# counts for more than this many times the average.
-MOST = 2.0
 # What lies outside of one picture shows in its bands up to here, in pixels.
 REACH = 5.0
 
@@ -66,6 +62,10 @@ WORTH = (0.15, 0.06)
 # Equalised pictures hide a bright lesion. Pairs that are explained as they are, up to this multiple
 # of their sharpness, but agree less than this at one place were changed there.
 NEARLY, SPOT = 0.09, 0.85
+
+# Letters over the head leave up to this multiple of the sharpness unexplained. Without them, copies
+# leave a quarter of what is allowed of others; half of it is allowed here.
+MARKED, STRICTER = 0.6, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +134,10 @@ class _Split:
         """The pictures."""
         return self.basis[:, 1]
 
+    def sharpness(self, mask: np.ndarray) -> np.ndarray:
+        """Return the share of the finest structure within ``mask``, (P,)."""
+        return sharpness_of(self.finest, self.band, mask)
+
     @cached_property
     def movement(self) -> np.ndarray:
         """(P, 6, S, S), how they change with each coefficient of an affine map."""
@@ -157,7 +161,7 @@ def explained(
         maps: (P, 2, 3), what lays the partners upon them, roughly.
         within: (P, S, S) bool, where they are compared at most; None: everywhere.
     """
-    mask = _mask(one[:, AS_IS], other[:, AS_IS], maps)
+    mask = _mask(one[:, AS_IS], *warped(other[:, AS_IS], maps))
     if within is not None:
         mask *= within
     plain = found = _explained(one, other, maps, mask, PLAIN)
@@ -169,7 +173,56 @@ def explained(
         better = tried.sure | (tried.rest < found.rest[hopeful])
         found = found.with_rows(hopeful[better], tried[better])
     spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)
-    return replace(found, local=np.where(spotted, plain.local, found.local))
+    found = replace(found, local=np.where(spotted, plain.local, found.local))
+    left = np.flatnonzero((plain.rest < MARKED * plain.sharpness) & ~found.sure)
+    if len(left):
+        still, moving = one[left, AS_IS], other[left, AS_IS]
+        marked, pair, seen = _without_marks(still, moving, plain.maps[left], mask[left])
+        if len(marked):
+            left, here = left[marked], identities(len(marked))
+            clean = _explained(*pair, here, seen, PLAIN)
+            clean = replace(clean, maps=composed(plain.maps[left], clean.maps))
+            copies = replace(clean, rest=clean.rest / STRICTER).sure
+            found = found.with_rows(left[copies], clean[copies])
+    return found
+
+
+def _without_marks(
+    one: np.ndarray, other: np.ndarray, maps: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Find pairs of which one picture is marked in a corner, and take the marks off.
+
+    Args:
+        one: (P, S, S) float32, as they are.
+        other: Their partners.
+        maps: (P, 2, 3), what lays the partners upon them.
+        mask: (P, S, S) float32, where they were compared with their marks.
+
+    Returns:
+        The positions of M such pairs; their pictures, the partners laid upon them, (M, 1, S, S)
+        each; and where to compare them, (M, S, S).
+    """
+    laid, inside = warped(other, maps)
+    fixed, moving = _Split.of(one), _Split.of(laid)
+    corners = np.broadcast_to(in_corners(one.shape[1]), one.shape)
+    below, marks = [], []
+    for source, target, places in (
+        (moving, fixed, corners),
+        (fixed, moving, warped(corners, maps)[0]),
+    ):
+        below.append(_predicted(source, target, _coefficients(source, target, mask)))
+        marks.append(corner_marks(target.picture, below[-1], inside & (places > 0.5)))
+    first = marks[0].sum(axis=(1, 2)) >= marks[1].sum(axis=(1, 2))
+    first = first[:, None, None]
+    marked = np.flatnonzero(np.where(first, *marks).any(axis=(1, 2)))
+    pair = [
+        np.where(found & which, without, picture)[marked]
+        for picture, without, found, which in zip(
+            (one, laid), below, marks, (first, ~first), strict=True
+        )
+    ]
+    seen = _mask(pair[0], pair[1], inside[marked]) * ~np.where(first, *marks)[marked]
+    return marked, (pair[0][:, None], pair[1][:, None]), seen
 
 
 def _explained(
@@ -180,7 +233,7 @@ def _explained(
     fixed, pictures = _Split.of(one[:, kinds[0]]), other[:, kinds[1]]
     moving = _Split.of(warped(pictures, maps)[0])
     forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
-    sharpness = np.minimum(_sharpness(fixed, mask), _sharpness(moving, mask))
+    sharpness = np.minimum(fixed.sharpness(mask), moving.sharpness(mask))
     rest, local = np.minimum(forth.rest, back.rest), np.maximum(forth.local, back.local)
     found = Explained(maps, rest, local, sharpness, mask.mean(axis=(1, 2)))
     backwards = back.rest < forth.rest
@@ -193,7 +246,7 @@ def _explained(
         laid = corrected(found.maps[left], move[left])
         moving = _Split.of(warped(pictures[left], laid)[0])
         fit = _fit(_either(turned, still, moving), _either(turned, moving, still), seen)
-        sharpness = np.minimum(_sharpness(still, seen), _sharpness(moving, seen))
+        sharpness = np.minimum(still.sharpness(seen), moving.sharpness(seen))
         better = Explained(laid, fit.rest, fit.local, sharpness, found.covered[left])
         found = found.with_rows(left, better)
         move[left] = np.where(turned[:, None], fit.move, -fit.move)
@@ -220,9 +273,8 @@ class _Fit:
     move: np.ndarray
 
 
-def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return where pictures are compared, (P, S, S) float32."""
-    laid, inside = warped(other, maps)
+def _mask(one: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return where pictures are compared with those laid upon them, (P, S, S) float32."""
     seen = blurred(inside.astype(np.float32), REACH) > 0.98
     mask: np.ndarray = (seen & ~_marks(one, laid, seen)).astype(np.float32)
     return mask
@@ -243,23 +295,41 @@ def _marks(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray
 
 def _fit(source: _Split, target: _Split, mask: np.ndarray) -> _Fit:
     """Fit ``source`` to ``target``, with a small movement of it."""
+    coefficients = _coefficients(source, target, mask)
+    predicted = _predicted(source, target, coefficients)
+    band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
+    move = coefficients[:, source.basis.shape[1] :]
+    return _Fit(*agreement(band, target.band, mask), move)
+
+
+def _coefficients(source: _Split, target: _Split, mask: np.ndarray) -> np.ndarray:
+    """Return the gains of the bands of ``source``, and then the movement, that bring it closest to
+    ``target``, (P, K + 6)."""
     count, side, _ = mask.shape
-    wanted = target.picture.reshape(count, -1)
-    low, high = wanted.min(axis=1), wanted.max(axis=1)
+    low, high = _range(target)
     # Every other row is enough for as few unknowns.
     some = target.picture[:, ::2]
     # Where the target saturates it says only that the truth lies beyond.
-    saturated = (some < low[:, None, None] + 1.5) | (some > high[:, None, None] - 1.5)
+    saturated = (some < low + 1.5) | (some > high - 1.5)
     weights = mask[:, ::2] * np.where(saturated, np.float32(0.02), np.float32(1))
     basis = np.concatenate([source.basis[:, :, ::2], target.movement[:, :, ::2]], axis=1)
-    coefficients = _least_squares(
+    return _least_squares(
         *(part.reshape(count, -1, side * side // 2) for part in (basis, some, weights))
     )
-    still = source.basis.shape[1]
+
+
+def _predicted(source: _Split, target: _Split, coefficients: np.ndarray) -> np.ndarray:
+    """Return ``target`` as ``source`` explains it, (P, S, S) float32."""
+    count, still, *_ = source.basis.shape
     predicted = coefficients[:, None, :still] @ source.basis.reshape(count, still, -1)
-    predicted = np.clip(predicted[:, 0], low[:, None], high[:, None]).reshape(mask.shape)
-    band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
-    return _Fit(*_agreement(band, target.band, mask), coefficients[:, still:])
+    clipped: np.ndarray = np.clip(predicted.reshape(target.picture.shape), *_range(target))
+    return clipped
+
+
+def _range(split: _Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of every picture, (P, 1, 1) each."""
+    picture = split.picture
+    return picture.min(axis=(1, 2), keepdims=True), picture.max(axis=(1, 2), keepdims=True)
 
 
 def _least_squares(basis: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -272,39 +342,3 @@ def _least_squares(basis: np.ndarray, target: np.ndarray, weights: np.ndarray) -
     right = weighted @ np.swapaxes(target, 1, 2)
     solved: np.ndarray = np.linalg.solve(gram, right)[..., 0]
     return solved.astype(np.float32)
-
-
-def _agreement(
-    predicted: np.ndarray, wanted: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of structure in which a prediction disagrees, and the agreement at the worst
-    place."""
-    one, other = predicted * mask, wanted * mask
-    products = [_quarter(part) for part in (one * one, other * other, one * other)]
-    shares = []
-    for width in (NEIGHBOURHOOD, PLACE):
-        first, second, both = (blurred(part, width) for part in products)
-        strength = np.sqrt(np.maximum(first * second, 1e-9))
-        shares.append((strength, np.maximum(strength - both, 0)))
-    (strength, missing), (here, missing_here) = shares
-    weight = np.minimum(strength, MOST * strength.mean(axis=(1, 2), keepdims=True))
-    rest = (weight * missing / strength).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))
-    floor = 0.5 * np.minimum(here, MOST * here.mean(axis=(1, 2), keepdims=True))
-    floor = floor.mean(axis=(1, 2), keepdims=True)
-    seen = _quarter(mask) > 0.5
-    return rest, 1 - (missing_here / (here + floor) * seen).max(axis=(1, 2))
-
-
-def _sharpness(split: _Split, mask: np.ndarray) -> np.ndarray:
-    """Return the share of the finest structure, no place counting for much more, (P,)."""
-    finest, all_of_it = (
-        blurred(_quarter((p * mask) ** 2), NEIGHBOURHOOD) for p in (split.finest, split.band)
-    )
-    weight = np.minimum(all_of_it, MOST * all_of_it.mean(axis=(1, 2), keepdims=True))
-    shares = weight * finest / np.maximum(all_of_it, 1e-9)
-    share: np.ndarray = shares.sum(axis=(1, 2)) / np.maximum(weight.sum(axis=(1, 2)), 1e-9)
-    return share
-
-
-def _quarter(pictures: np.ndarray) -> np.ndarray:
-    return halved(halved(pictures))

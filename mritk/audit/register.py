@@ -288,6 +288,13 @@ def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:
     return limited
 
 
+def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the maps (N, 2, 3) that lay a picture as ``first`` does, and what that gives as
+    ``second`` does."""
+    both: np.ndarray = (_square(first) @ _square(second))[:, :2]
+    return both
+
+
 def inverted(maps: np.ndarray) -> np.ndarray:
     """Return the maps (N, 2, 3) that undo these."""
     undone: np.ndarray = np.linalg.inv(_square(maps))[:, :2]

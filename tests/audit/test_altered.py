@@ -267,3 +267,53 @@ def test_pictures_that_have_nothing_in_common_are_given_up_at_the_coarsest_level
     assert maps.shape == (5, 2, 3)
     assert (np.abs(found) < 0.9).all()
     assert roughly_registered(fixed[:0], moving[:0], identities(0))[0].shape == (0, 2, 3)
+
+
+def filling(count) -> list[np.ndarray]:
+    """Return heads of 146 pixels, 40 to 193, that fill the frame: marks in its corners lie on them,
+    and are brighter."""
+    middles = [head[119:-119, 119:-119] for head in make_heads(count, 384)]
+    return [(40 + 0.6 * middle).astype(np.uint8) for middle in middles]
+
+
+@pytest.mark.slow
+def test_a_mark_over_the_head_does_not_hide_a_copy(workspace):
+    """Wherever it was, mirrored or turned afterwards: nothing is left of the background here."""
+    originals = filling(8)
+    assert min(image.min() for image in originals) >= 40
+
+    def turned(image):
+        return np.ascontiguousarray(np.rot90(ALTERED["marked in a corner"](image)))
+
+    def mirrored(image):
+        return np.ascontiguousarray(np.fliplr(ALTERED["marked in a corner"](image)))
+
+    for plant in (ALTERED["marked in a corner"], turned, mirrored):
+        found = score(originals, plant, workspace)
+        assert found["recall"] >= 0.75, "of such smooth pictures, a few are not registered"
+        assert found["false pairs"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [(0.12, 0.12), (0.2, 0.85), (0.97, 0.1)])
+@pytest.mark.parametrize("radius", [0.02, 0.03])
+def test_a_lesion_in_a_corner_is_no_mark(place, radius, monkeypatch):
+    """It is as bright and lies where marks do, also where the frame cuts it, but is no stroke."""
+    originals = filling(6)
+    down, right = np.multiply(place, 146)
+    y, x = np.mgrid[:146, :146]
+    disc = np.hypot(y - down, x - right) < radius * 146
+    lesions = [np.where(disc, np.uint8(250), image) for image in originals]
+    pair = detailed(originals), detailed(lesions), identities(6)
+    found = explained(*pair).sure
+    monkeypatch.setattr(explain, "MARKED", 0.0)
+    without = explained(*pair).sure
+    assert without.sum() <= 2, "or there is nothing to tell"
+    np.testing.assert_array_equal(found, without)
+
+
+@pytest.mark.slow
+def test_marked_slices_do_not_pair_with_their_neighbours(workspace):
+    """Every other one is marked, and the heads fill the frame: no pair is right."""
+    slices = [np.ascontiguousarray(s[38:-38, 32:-32]) for s in average_head()[-80:-68]]
+    assert false_among_neighbours(slices, ALTERED["marked in a corner"], workspace) == 0
