@@ -33,7 +33,6 @@ SHALLOW: dict[str, dict[str, Any]] = {
 SMALLEST = {f"tf_efficientnet_b{size}": "tf_efficientnet_b0" for size in range(1, 8)}
 
 
-
 @pytest.fixture
 def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let timm make large networks of a few layers, whose latency few passes tell."""
