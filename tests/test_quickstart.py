@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,34 +14,32 @@ from mritk.store.folder import ResultsFolder
 
 
 @pytest.fixture
-def typed(tmp_path, default_phantom):
-    """Type a command in an empty folder, on a machine that has the phantom and nothing else."""
+def empty(tmp_path, default_phantom, monkeypatch):
+    """An empty folder, on a machine that has the phantom and nothing else."""
     shutil.copytree(default_phantom.home / "phantom", tmp_path / "home" / "phantom")
-    environ = os.environ | {"MRITK_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-
-    def call(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "mritk", *arguments],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return call
+    monkeypatch.setenv("MRITK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.slow
-def test_mritk_run_without_options(typed, tmp_path):
-    """Two seeds are planned; to see what comes of it, one seed and two epochs are enough."""
-    planned = typed("run", "--dry-run", "--json")
-    assert planned.returncode == 0, planned.stderr
-    assert len(json.loads(planned.stdout)) == 4
-    recipe = typed("show", "quick", "--toml").stdout
-    assert recipe.count("epochs = 8") == 1
-    (tmp_path / "quick.toml").write_text(recipe.replace("epochs = 8", "epochs = 1"))
-    done = typed("run", "--seeds", "1", "--protocol", "quick.toml")
+def test_mritk_run_without_options(empty, mritk):
+    """Two seeds are planned; one seed and two epochs at 48 px show what comes of it."""
+    planned = mritk("run", "--dry-run", "--json")
+    assert planned.code == 0, planned.err
+    assert len(json.loads(planned.out)) == 4
+    recipe = mritk("show", "quick", "--toml").out
+    for whole, short in (("epochs = 8", "epochs = 1"), ("image_size = 96", "image_size = 48")):
+        assert recipe.count(whole) == 1
+        recipe = recipe.replace(whole, short)
+    (empty / "quick.toml").write_text(recipe)
+    done = subprocess.run(
+        [sys.executable, "-m", "mritk", "run", "--seeds", "1", "--protocol", "quick.toml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "| efficientnet_lite0@imagenet" in done.stdout
     assert "Results: mritk-results" in done.stderr
@@ -51,7 +48,7 @@ def test_mritk_run_without_options(typed, tmp_path):
     rows = [line for line in done.stderr.splitlines() if "balanced accuracy 0." in line]
     assert [row.split()[0] for row in rows] == ["1/2", "2/2"], "the table grows"
 
-    trials = list(ResultsFolder(tmp_path / "mritk-results").trials())
+    trials = list(ResultsFolder(empty / "mritk-results").trials())
     (table,) = build_leaderboard(trials).tables
     assert {row.keys["backbone"] for row in table.rows} == {
         "efficientnet_lite0@imagenet",

@@ -55,6 +55,9 @@ OF_MONAI = ("densenet121_3d", "resnet34_3d")
 # Studies of volumes, which take 128³ voxels.
 OF_VOLUMES = ("brats_africa", "dufumier2021", "fader_abide2")
 
+# What is large besides the backbones.
+NARROW = {"fader_abide2": ("parameters.width=4",)}
+
 # A large network trains for long: protocols that hold every key of the four between them.
 SOME = {"lvmmed": ("lvmmed_frozen_1fc", "lvmmed_full_3fc")}
 
@@ -154,6 +157,7 @@ def run(here, default_phantom, mritk, monkeypatch):
             chosen += [f"--backbone={name}" for name in trained(benchmark)]
         if not benchmark.vary:
             chosen += ["--vary", f"{'volume' if study.stem in OF_VOLUMES else 'image'}_size=32"]
+        chosen += [f"--vary={change}" for change in NARROW.get(study.stem, ())]
         return mritk("run", study, *chosen, "--device", "cpu", "--offline", *arguments)
 
     return call

@@ -6,6 +6,7 @@ while files are decoded: the two overlap well.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -57,9 +58,13 @@ class WarmUp:
 
 
 def _work(builders: Iterable[Callable[[], object]]) -> None:
-    for module in ALWAYS:
-        with suppress(ImportError):
-            import_module(module)
-    for build in builders:
-        with suppress(Exception, SystemExit):
-            build()
+    gc.disable()  # what is imported stays: looking for garbage in it takes a sixth of the time
+    try:
+        for module in ALWAYS:
+            with suppress(ImportError):
+                import_module(module)
+        for build in builders:
+            with suppress(Exception, SystemExit):
+                build()
+    finally:
+        gc.enable()
