@@ -29,6 +29,9 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
     path = results.path / CLAIMS / f"{trial_id}.lock"
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
+    if not path.parent.is_dir():  # the lock would bring a results folder that is gone to life again
+        yield True
+        return
     try:
         with locked(path, f"is training trial {trial_id[:8]}", wait=wait, patience=0) as mine:
             try:

@@ -18,7 +18,7 @@ from mritk.reading.layouts import (
 from mritk.reading.parts import SPLITS, part_of
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
-from mritk.reading.spelling import canonical_name
+from mritk.reading.spelling import canonical_name, composed
 
 # Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
 WRAPPERS = 2
@@ -203,6 +203,7 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
         return
     base = _unwrapped(layout.root, archive=layout.scans.archive)
     refuse_folders_that_are_no_classes(layout, base)
+    _require_one_form(layout, base)
     for child in base.folders:
         if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, "")
@@ -240,6 +241,19 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
             )
         if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, part_of(part.name) or "")
+
+
+def _require_one_form(layout: Layout, base: ScanFolder) -> None:
+    """Refuse class folders that look the same, as no name that a person types can tell them."""
+    forms: dict[str, str] = {}
+    for child in base.folders:
+        other = forms.setdefault(composed(child.name), child.name)
+        if other != child.name:
+            raise DataError(
+                f"{layout.shown(base)} has two class folders {other}, whose names differ only in "
+                f"their Unicode form ({other!a} and {child.name!a}); merge them, or "
+                "rename one"
+            )
 
 
 def _of_class(folder: ScanFolder, part: str) -> Iterator[ClassFile]:

@@ -81,8 +81,8 @@ class TrainingStep:
                 raise UsageError(
                     "BatchNorm cannot compute statistics of a batch of one image: raise "
                     "batch_size in the protocol (a training set of one image needs more images), "
-                    "drop an incomplete last batch with last_batch = 'drop', or train with "
-                    "batch_norm = 'frozen'"
+                    "leave last_batch at 'rollover', with which all batches are whole, or train "
+                    "with batch_norm = 'frozen'"
                 ) from error
             # Outside the handler, whose traceback holds on to the activations.
             self._shrink(len(images), reason)

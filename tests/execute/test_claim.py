@@ -52,6 +52,13 @@ def test_a_claim_is_held_by_one_at_a_time_and_leaves_nothing_behind(results):
     assert not (results.path / CLAIMS).exists()
 
 
+def test_a_claim_does_not_bring_a_results_folder_back_that_is_gone(results):
+    results.path.rename(results.path.with_name("elsewhere"))
+    with claimed(results, "one", wait=True) as mine:
+        assert mine
+        assert not results.path.exists()
+
+
 @pytest.fixture
 def hold(results):
     """Let another process hold the claim to a trial; return the process."""

@@ -74,6 +74,6 @@ def test_a_network_that_keeps_a_grid_from_its_first_batch_is_trained(make_setup,
 def test_a_last_batch_of_one_image_is_refused_where_batch_norm_learns_with_what_helps(make_setup):
     """40 images in batches of 13 leave one."""
     recipe = {"head": Head(batch_norm=True), "batch_size": 13}
-    with pytest.raises(UsageError, match="last_batch = 'drop'"):
+    with pytest.raises(UsageError, match="last_batch at 'rollover'"):
         finetune(make_setup(stage(epochs=1), recipe={**recipe, "last_batch": "keep"}))
     finetune(make_setup(stage(epochs=1), recipe=recipe))

@@ -101,6 +101,13 @@ def test_two_spellings_of_a_class_in_one_part_are_refused(empty_files):
         read_tree(folder)
 
 
+def test_two_class_folders_that_look_the_same_are_refused(empty_files):
+    """No name that a person types could tell them from each other."""
+    one, other = "m\u00e9ningiome", "me\u0301ningiome"
+    with pytest.raises(DataError, match=r"Unicode form \('me\\u0301n.*' and 'm\\xe9n.*'\)"):
+        read_tree(empty_files(f"{one}/1.png", f"{other}/2.png", "sain/3.png"))
+
+
 def test_without_parts_a_name_is_what_it_says(empty_files):
     assert read_tree(empty_files("1-1/x.png", "11/y.png")).task.classes == ("1-1", "11")
 
