@@ -35,7 +35,7 @@ def test_a_short_trial_at_224_px(mritk, toy, tmp_path, backbone):
     protocol, results = tmp_path / "short.toml", tmp_path / "results"
     protocol.write_text(PROTOCOL)
     # At 224 px even a prediction takes long.
-    toy.write_text(toy.read_text().replace("90", "36"))
+    toy.write_text(toy.read_text().replace("90", "18"))
     ended = mritk(
         *("run", "-p", toy, "-d", "bands", "--backbone", f"{backbone}@scratch"),
         *("--protocol", protocol, "--seeds", 1, "--results", results),

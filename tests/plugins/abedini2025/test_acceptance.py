@@ -56,8 +56,12 @@ def build_small():
     return build(8)
 
 
-def build_large():
-    return build(16)
+def build_narrow():
+    return build(4)
+
+
+def build_narrowest():
+    return build(2)
 
 
 def draw(rng, label):
@@ -82,9 +86,12 @@ def open_set(shuffled):
     )
 
 
+NETWORKS = (("small", build_small), ("narrow", build_narrow), ("narrowest", build_narrowest))
+
+
 @hookimpl
 def mritk_backbones():
-    for name, make in (("small", build_small), ("large", build_large)):
+    for name, make in NETWORKS:
         yield Architecture(name, make, InputContract(64, (0.5,) * 3, (0.5,) * 3))
 
 
@@ -117,7 +124,7 @@ def trials(tmp_path_factory):
     call += ["--no-patient-ids", "--seeds", "1", "--device", "cpu", "--keep-models"]
     results = folder / "results"
     for dataset, backbones in (
-        ("drawn", ("small", "large", "small_cnn")),
+        ("drawn", ("small", "narrow", "narrowest")),
         ("shuffled", ("small",)),
     ):
         names = [f"--backbone={name}" for name in backbones]
