@@ -256,6 +256,7 @@ augmentation = "none"
 
 [parameters]
 batch_size = 8
+last_batch = "drop"
 
 [[parameters.stages]]
 name = "all"
