@@ -108,12 +108,10 @@ def _principal(centred: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tens
     """
     count, width = centred.shape
     root = weights.sqrt()[:, None]
-    scaled = root * centred
+    scaled, space = root * centred, None
     if count < width:
-        space, scaled = torch.linalg.qr(scaled.T)
-        scaled = scaled.T
-    else:
-        space = None
+        space, triangle = torch.linalg.qr(scaled.T)
+        scaled = triangle.T
     _, axes = torch.linalg.eigh(scaled.T @ scaled)
     table = scaled @ axes
     scatter = table.square().sum(0)

@@ -129,7 +129,8 @@ class Search:
         point = self._z.new_zeros(total, width, self._is_class.shape[1])
         logits = self._z.new_zeros(total, count, self._is_class.shape[1])
         number = torch.arange(total, device=self._z.device)
-        return self._state(number, penalty, point, logits, [])
+        value = self._value(logits, point, penalty)
+        return self._state(number, penalty, point, logits, value)
 
     def _step(self, state: _State, direction: torch.Tensor) -> _State:
         slope = _dot(state.gradient, direction)[:, 0, 0]
@@ -145,7 +146,7 @@ class Search:
             if good.all():
                 break
             length = torch.where(good, length, length / 2)
-        moved_on = self._state(state.number, state.penalty, point, logits, [])
+        moved_on = self._state(state.number, state.penalty, point, logits, value)
         pair = (point - state.point, moved_on.gradient - state.gradient)
         return replace(moved_on, steps=[*state.steps, pair][-MEMORY:])
 
@@ -185,9 +186,9 @@ class Search:
         penalty: torch.Tensor,
         point: torch.Tensor,
         logits: torch.Tensor,
-        steps: list[tuple[torch.Tensor, torch.Tensor]],
+        value: torch.Tensor,
     ) -> _State:
-        """Return the state at a point whose logits are known."""
+        """Return the state at a point whose logits and value are known, without steps."""
         residual = residuals(logits, self._is_class)
         moment = products(self._z.T, residual * self._weights[:, None])
         # One minus the probability of a sample's class, and those of the others.
@@ -196,9 +197,8 @@ class Search:
         rho = variance / self._weights.sum() / (residual.shape[2] - 1)
         # All probabilities may round to 0 and 1.
         rho = rho.clamp(min=torch.finfo(rho.dtype).eps)
-        value = self._value(logits, point, penalty)
         gradient = moment + penalty * point
-        return _State(number, penalty, point, logits, value, gradient, rho, steps)
+        return _State(number, penalty, point, logits, value, gradient, rho, steps=[])
 
     def _has_converged(self, state: _State) -> torch.Tensor:
         """Tell for which penalties the objective is proven to be close enough to its minimum.
