@@ -60,7 +60,7 @@ def _marks(height: np.ndarray, hidden: np.ndarray, corners: np.ndarray) -> np.nd
     # Where a bright head or the end of the frame may hide the rest of a disc, it counts as there.
     thick = np.pad(strokes | hidden, len(octagon), constant_values=True)
     thick = ndimage.binary_opening(thick, octagon)[(slice(len(octagon), -len(octagon)),) * 2]
-    words, count = ndimage.label(ndimage.binary_dilation(strokes, square, APART), square)
+    words, _ = ndimage.label(ndimage.binary_dilation(strokes, square, APART), square)
     kept = [False]
     for word, box in enumerate(ndimage.find_objects(words), 1):
         own = strokes[box] & (words[box] == word)
@@ -75,7 +75,7 @@ def _marks(height: np.ndarray, hidden: np.ndarray, corners: np.ndarray) -> np.nd
             )
         )
     marks = strokes & np.array(kept)[words]
-    if count and marks.any():
+    if marks.any():
         marks = ndimage.binary_propagation(marks, square, mask=marks | (height > FAINT))
         marks = ndimage.binary_dilation(marks, square, APART)
     return marks

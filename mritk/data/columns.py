@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from mritk.errors import DataError
+from mritk.reading.spelling import composed, first_alike
 
 
 def texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
@@ -62,11 +62,9 @@ def require_one_form(ids: Sequence[str]) -> None:
     Archives made on a Mac hold the second form. For classes, patients and sites the two are one:
     :mod:`mritk.data.one_name`.
     """
-    forms: dict[str, str] = {}
-    for text in (text for text in ids if not text.isascii()):
-        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
-        if other != text:
-            raise DataError(
-                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
-                "one form (NFC)"
-            )
+    if alike := first_alike((text for text in ids if not text.isascii()), composed):
+        one, other = alike
+        raise DataError(
+            f"column ids contains {one!r} in two Unicode forms, {one!a} and {other!a}; use "
+            "one form (NFC)"
+        )

@@ -18,7 +18,7 @@ from mritk.reading.layouts import (
 from mritk.reading.parts import SPLITS, part_of
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
-from mritk.reading.spelling import canonical_name, composed
+from mritk.reading.spelling import canonical_name, composed, first_alike
 
 # Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
 WRAPPERS = 2
@@ -231,29 +231,23 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
         raise layout.part_without_classes(part, parts)
     base = _unwrapped(part)
     refuse_folders_that_are_no_classes(layout, base)
-    spelt: dict[str, str] = {}
+    if alike := first_alike((child.name for child in base.folders), canonical_name):
+        raise DataError(
+            f"{layout.shown(part)} has the classes {alike[0]} and {alike[1]}, which differ only in "
+            "spelling; rename one of them, or merge them"
+        )
     for child in base.folders:
-        other = spelt.setdefault(canonical_name(child.name), child.name)
-        if other != child.name:
-            raise DataError(
-                f"{layout.shown(part)} has the classes {other} and {child.name}, which differ "
-                "only in spelling; rename one of them, or merge them"
-            )
         if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, part_of(part.name) or "")
 
 
 def _require_one_form(layout: Layout, base: ScanFolder) -> None:
     """Refuse class folders that look the same, as no name that a person types can tell them."""
-    forms: dict[str, str] = {}
-    for child in base.folders:
-        other = forms.setdefault(composed(child.name), child.name)
-        if other != child.name:
-            raise DataError(
-                f"{layout.shown(base)} has two class folders {other}, whose names differ only in "
-                f"their Unicode form ({other!a} and {child.name!a}); merge them, or "
-                "rename one"
-            )
+    if alike := first_alike((child.name for child in base.folders), composed):
+        raise DataError(
+            f"{layout.shown(base)} has two class folders {alike[0]}, whose names differ only in "
+            f"their Unicode form ({alike[0]!a} and {alike[1]!a}); merge them, or rename one"
+        )
 
 
 def _of_class(folder: ScanFolder, part: str) -> Iterator[ClassFile]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 # What BIDS, pandas, spreadsheets and statistics programs write for a missing value, in lower case.
 MISSING = frozenset(
@@ -65,6 +65,17 @@ def _plain(name: str) -> str:
 def composed(name: str) -> str:
     """Return a name in the Unicode form NFC: é is one character, not e and an accent."""
     return unicodedata.normalize("NFC", name)
+
+
+def first_alike(names: Iterable[str], form: Callable[[str], str]) -> tuple[str, str] | None:
+    """Return the first name that has the form of an earlier, other one, behind that; else None.
+
+    >>> first_alike(["a", "No Tumor", "no_tumor"], canonical_name)
+    ('No Tumor', 'no_tumor')
+    """
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(form(name), name), name) for name in names)
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
 
 
 def one_spelling(names: Iterable[str]) -> dict[str, str]:

@@ -74,13 +74,12 @@ def read_text_table(
     if stated := SEPARATOR_LINE.match(text):
         text, skipped = text[stated.end() :], 1
         delimiter = delimiter or stated[1]
-    found = _delimiter(text, path)
-    delimiter = delimiter or found
+    delimiter = delimiter or _delimiter(text, path)
     lines = list(_lines(text, delimiter, path, skipped))
     if len(lines) < 2:
         raise DataError(f"{path} has no rows; expected a header line followed by one row per line")
     names = [name.lower() if lower_names else name for name in lines[0][1]]
-    if len(names) == 1 and found != delimiter and found in names[0]:
+    if len(names) == 1 and (found := _delimiter(text, path)) != delimiter and found in names[0]:
         raise DataError(
             f"{path} separates its cells by {DELIMITERS[found]}; save it with "
             f"{DELIMITERS[delimiter]}"
