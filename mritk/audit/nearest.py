@@ -8,7 +8,6 @@ found is only worth a closer look, which starts from where it was found.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 
@@ -58,7 +57,8 @@ def nearest(
         for way, flat in prepared:
             queries = list(way.queries(rows))
             vectors = [shortened.kept(each.vectors.reshape(len(rows), -1)) for each in queries]
-            found.append(_found(way, queries, rows, *_best(vectors, flat, rows)))
+            place, column, score, by = _best(vectors, flat, rows)
+            found.append(_starts(way, queries, rows[place], column, score, by))
         return Starts.of(found)
 
     blocks = made_in_threads(look, -(-count // BLOCK), progress)
@@ -67,40 +67,45 @@ def nearest(
 
 def _best(
     queries: list[np.ndarray], flat: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the columns of ``flat`` closest to any query of each row, the correlation, and which
-    of the queries it was."""
-    best = np.full((len(rows), len(flat)), -1, np.float32)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what resembles any query of ``rows`` most: positions in ``rows``, columns of ``flat``,
+    correlations, and which of the queries it was."""
+    place, column, score = np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32)
+    least = np.full(len(rows), MINIMUM, np.float32)
     for left in range(0, len(flat), ACROSS):
-        part = slice(left, left + ACROSS)
-        for query in queries:
-            np.maximum(best[:, part], query @ flat[part].T, out=best[:, part])
-    best[np.arange(len(rows)), rows] = -1
-    kept = min(NEAREST, len(flat) - 1)
-    columns = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
-    score = np.take_along_axis(best, columns, axis=1)
+        part = flat[left : left + ACROSS].T
+        best = queries[0] @ part
+        for query in queries[1:]:
+            np.maximum(best, query @ part, out=best)
+        own = np.flatnonzero((rows >= left) & (rows < left + ACROSS))
+        best[own, rows[own] - left] = -1
+        if not left and best.shape[1] > NEAREST:
+            least = np.maximum(least, np.partition(best, -NEAREST, axis=1)[:, -NEAREST])
+        row, found = np.divmod(np.flatnonzero(best >= least[:, None]), best.shape[1])
+        place, column = np.append(place, row), np.append(column, found + left)
+        score = np.append(score, best[row, found])
+        # Of each row the nearest stay, the last of which the next have to surpass.
+        order = np.lexsort((column, -score, place))
+        first = np.searchsorted(place[order], place[order])
+        order = order[np.arange(len(order)) - first < NEAREST]
+        place, column, score = place[order], column[order], score[order]
+        counts = np.bincount(place, minlength=len(rows))
+        full = counts == NEAREST
+        least[full] = score[np.cumsum(counts)[full] - 1]
     # Which of the queries it was is found again for the few that are kept.
-    each = np.stack([np.einsum("nd,nkd->nk", query, flat[columns]) for query in queries])
-    return columns, score, each.argmax(axis=0)
+    each = np.stack([np.einsum("nd,nd->n", query[place], flat[column]) for query in queries])
+    return place, column, score, each.argmax(axis=0)
 
 
-def _found(
-    way: Way,
-    queries: list[Query],
-    rows: np.ndarray,
-    columns: np.ndarray,
-    score: np.ndarray,
-    which: np.ndarray,
+def _starts(
+    way: Way, queries: list[Query], i: np.ndarray, j: np.ndarray, score: np.ndarray, by: np.ndarray
 ) -> Starts:
-    """Return what was found for ``rows``, from where to lay it upon them."""
-    enough = score > MINIMUM
-    i, j = np.broadcast_to(rows[:, None], columns.shape)[enough], columns[enough]
-    score, which = score[enough], which[enough]
+    """Return pairs from where the query of number ``by`` (P,) lays picture j upon picture i."""
     turn, maps = np.zeros(len(i), np.intp), np.zeros((len(i), 2, 3))
     for number, query in enumerate(queries):
-        by = which == number
-        turn[by] = query.turn
-        maps[by] = way.start(i[by], j[by], query.turn, query.move)
+        rows = np.flatnonzero(by == number)
+        turn[rows] = query.turn
+        maps[rows] = way.start(i[rows], j[rows], query.turn, query.move)
     return Starts(i, j, turn, maps, score)
 
 
@@ -114,7 +119,11 @@ def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     small = np.empty((2, len(rows), COARSEST, COARSEST), np.float32)
     cells = detail.shape[-1] // COARSEST
     means = np.kron(np.eye(COARSEST), np.full(cells, 1 / cells)).astype(np.float32)
-    for kind, start in product((AS_IS, EQUALISED), range(0, len(rows), BLOCK)):
-        part = detail[rows[start : start + BLOCK], kind].astype(np.float32)
-        small[kind, start : start + BLOCK] = along_axes(means, part)
+
+    def shrink(block: int) -> None:
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        for kind in (AS_IS, EQUALISED):
+            small[kind, part] = along_axes(means, detail[rows[part], kind].astype(np.float32))
+
+    made_in_threads(shrink, -(-len(rows) // BLOCK))
     return small[AS_IS], small[EQUALISED]

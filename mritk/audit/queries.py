@@ -18,6 +18,10 @@ import numpy as np
 from mritk.audit.register import COARSEST, centres, grid, identities, warped
 from mritk.audit.search import Scale, pooled_band, unit_vectors
 from mritk.audit.symmetry import Symmetry, symmetries
+from mritk.machine.in_threads import made_in_threads
+
+# Pictures that are moved at once.
+BLOCK = 128
 
 # Structure of an eighth of the frame, of pictures of 32 pixels.
 SMOOTH = {2: Scale(1.5, 4.5, 2)}
@@ -110,13 +114,20 @@ class Way:
         cls, middle: np.ndarray, pictures: np.ndarray, moves: tuple[Move, ...], turns: Sequence[int]
     ) -> Way:
         """Return the way to look for pictures that are moved about ``middle``."""
-        if middle.any():
-            maps = identities(len(pictures))
-            maps[:, :, 2] = middle
-            pictures = warped(pictures, maps)[0]
-        # A constant has no structure; without it, less is rounded.
-        pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
-        return cls(pictures, middle, moves, tuple(turns))
+        centred = np.empty_like(pictures)
+
+        def centre(block: int) -> None:
+            part = slice(block * BLOCK, (block + 1) * BLOCK)
+            moved = pictures[part]
+            if middle.any():
+                maps = identities(len(moved))
+                maps[:, :, 2] = middle[part]
+                moved = warped(moved, maps)[0]
+            # A constant has no structure; without it, less is rounded.
+            centred[part] = moved - moved.mean(axis=(1, 2), keepdims=True)
+
+        made_in_threads(centre, -(-len(pictures) // BLOCK))
+        return cls(centred, middle, moves, tuple(turns))
 
     def vectors(self, rows: np.ndarray | slice = slice(None), move: Move = STILL) -> np.ndarray:
         """Return the structure of pictures after a move, (P, 16, 16) float32."""

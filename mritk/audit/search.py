@@ -16,6 +16,7 @@ import numpy as np
 
 from mritk.audit.filters import along_axes, gaussian
 from mritk.audit.symmetry import symmetries
+from mritk.machine.in_threads import made_in_threads
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ PAIRS = 8192
 
 # Sizes of blocks, which bound the memory.
 ROWS, COLUMNS = 1024, 8192
-TILE = 512
+TILE, BLOCK = 512, 128
 
 # Coordinates of a first, cheaper comparison, and pictures from which they are learnt.
 COORDINATES = 64
@@ -70,10 +71,13 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
     """
     scale, side, dims = scales[pictures.ndim - 1], pictures.shape[1], pictures.ndim - 1
     pooled = np.empty((len(pictures), *[side // scale.pool] * dims), np.float32)
-    for start in range(0, len(pictures), ROWS):
-        part = pictures[start : start + ROWS].astype(np.float32)
-        pooled[start : start + ROWS] = pooled_band(part, scale)
-    return unit_vectors(pooled)
+
+    def fill(block: int) -> None:
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        pooled[part] = unit_vectors(pooled_band(pictures[part].astype(np.float32), scale))
+
+    made_in_threads(fill, -(-len(pictures) // BLOCK))
+    return pooled
 
 
 def pooled_band(pictures: np.ndarray, scale: Scale) -> np.ndarray:
@@ -183,19 +187,20 @@ def _above(
     turned: list[np.ndarray], turned_short: list[np.ndarray], others: np.ndarray, short: np.ndarray
 ) -> Candidates:
     """Return the pairs above the threshold, each with its best turn, best pairs first."""
-    scores, places, turns = [], [], []
-    for number, (rows, rows_short) in enumerate(zip(turned, turned_short, strict=True)):
-        place = _places_above(rows_short, short)
+
+    def look(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows = turned[number]
+        place = _places_above(turned_short[number], short)
         if len(place) > PAIRS:
             correlation = (rows @ others.T).ravel()[place]
         else:
             row, column = np.divmod(place, len(others))
             correlation = np.einsum("nd,nd->n", rows[row], others[column])
         enough = correlation > THRESHOLD
-        scores.append(correlation[enough])
-        places.append(place[enough])
-        turns.append(np.full(int(enough.sum()), number, np.int16))
-    score, place, turn = map(np.concatenate, (scores, places, turns))
+        return correlation[enough], place[enough], np.full(enough.sum(), number, np.int16)
+
+    looked = made_in_threads(look, len(turned))
+    score, place, turn = map(np.concatenate, zip(*looked, strict=True))
     best_first = np.argsort(-score, kind="stable")
     place, turn = place[best_first], turn[best_first]
     _, first = np.unique(place, return_index=True)

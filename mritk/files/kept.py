@@ -94,7 +94,14 @@ class Draft:
             _told(size + self._what, self._folder.parent),
             (self._folder / f"{name}.npy").open("wb") as stream,
         ):
-            np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
+            values = np.ascontiguousarray(values)
+            header = np.lib.format.header_data_from_array_1_0(values)
+            np.lib.format.write_array_header_1_0(stream, header)
+            content = values.reshape(-1).view(np.uint8).data
+            # As one piece, which np.save writes, 0.5 GB took 4 s where the memory that caches the
+            # file was fresh to a virtual machine, and 0.1 s in pieces.
+            for start in range(0, len(content), PIECE):
+                stream.write(content[start : start + PIECE])
 
     def seal(self, facts: Mapping[str, Any]) -> None:
         """Write ``facts`` and checksums; everything is then on disk."""

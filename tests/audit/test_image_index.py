@@ -175,7 +175,7 @@ def test_a_cache_that_cannot_be_written_is_explained(counted, workspace, monkeyp
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(np, "save", refuse)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", refuse)
     with pytest.raises(StoreError, match=r"cannot store .* of the audit .* set MRITK_HOME"):
         image_index(counted[0], workspace)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.audit.plants import ALTERED
-from mritk.audit.nearest import nearest
+from mritk.audit.nearest import MINIMUM, NEAREST, _best, nearest
 from mritk.audit.queries import CENTRED, FRAMED, SMOOTH, Way
 from mritk.audit.register import coarse_structure, halved, roughly_registered, warped
 from mritk.audit.search import structure
@@ -111,6 +111,25 @@ def test_blocks_of_pictures_give_what_all_at_once_give(heads, monkeypatch):
         np.testing.assert_array_equal(getattr(blocked, name), getattr(at_once, name))
     # Sums of many rows are rounded otherwise than those of few.
     np.testing.assert_allclose(blocked.maps, at_once.maps, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("count", "likeness"), [(6, 0.5), (300, 0.5), (2500, 0.7), (2500, 0.99)])
+def test_the_nearest_are_those_of_all_correlations_sorted(count, likeness):
+    """``likeness``: 0.5, hardly any is near enough; 0.99, all are."""
+    generator = np.random.default_rng(count)
+    flat = likeness**0.5 + (1 - likeness) ** 0.5 * generator.normal(size=(count, 16))
+    flat = (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
+    rows = np.arange(count // 2, count // 2 + 3)
+    queries = [flat[rows], np.roll(flat[rows], 1, axis=1)]
+    place, column, score, by = _best(queries, flat, rows)
+    each = np.stack([query @ flat.T for query in queries])
+    best = each.max(axis=0)
+    best[np.arange(3), rows] = -1
+    expected = [c[best[k, c] > MINIMUM][:NEAREST] for k, c in enumerate(np.argsort(-best))]
+    for k, columns in enumerate(expected):
+        np.testing.assert_array_equal(column[place == k], columns)
+    np.testing.assert_allclose(score, best[place, column], rtol=1e-5)
+    np.testing.assert_array_equal(by, each[:, place, column].argmax(axis=0))
 
 
 @pytest.mark.parametrize("move", [*CENTRED, *FRAMED])
