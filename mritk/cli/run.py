@@ -119,7 +119,10 @@ def run(app: App, /, **options: Any) -> int:
     chosen = click.get_current_context().get_parameter_source("folder")
     if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
         options["folder"] = Path(REHEARSAL)
-    options["device"], options["gpus"] = use_gpus(options["device"], os.environ)
+    wish = options["device"]
+    options["device"], options["gpus"] = use_gpus(wish, os.environ)
+    if options["jobs"] == 1 and options["gpus"] > 1:
+        raise UsageError(f"--jobs 1 trains on one GPU, and --device {wish} names {options['gpus']}")
     return Request(app, **options).execute()
 
 

@@ -58,6 +58,7 @@ class WarmUp:
 
 
 def _work(builders: Iterable[Callable[[], object]]) -> None:
+    collects = gc.isenabled()
     gc.disable()  # what is imported stays: looking for garbage in it takes a sixth of the time
     try:
         for module in ALWAYS:
@@ -67,4 +68,5 @@ def _work(builders: Iterable[Callable[[], object]]) -> None:
             with suppress(Exception, SystemExit):
                 build()
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mritk import (
@@ -64,8 +64,8 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
     strangers = sorted(set(scans) - set(people))
     if strangers:
         raise DataError(
-            f"{table.path} has no row for {_listed(strangers)}, who have {suffix} scans; add "
-            "their rows, or move their folders elsewhere"
+            f"{table.path} has no row for {_listed(strangers)}, who have {suffix} scans; "
+            f"{_without_zeros(strangers, people)}add their rows, or move their folders elsewhere"
         )
     kept = _complete(folder, people, scans, options)
     owners = [person for person in kept for _ in scans[person]]
@@ -115,6 +115,18 @@ def _participants(table: TextTable, used: Sequence[str]) -> dict[str, dict[str, 
                     "use a manifest with a row per scan (manifest:FILE.csv)"
                 )
     return people
+
+
+def _without_zeros(strangers: Sequence[str], people: Collection[str]) -> str:
+    """Return what is to be told if a person's row has lost the zeros of its label; else nothing."""
+    for person in strangers:
+        short = "sub-" + person.removeprefix("sub-").lstrip("0")
+        if short in people:
+            return (
+                f"a spreadsheet may have made {short} of {person}: write participant_id with its "
+                "zeros. Else "
+            )
+    return ""
 
 
 def _check_column(table: TextTable, column: str, option: str) -> None:

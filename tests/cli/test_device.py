@@ -46,13 +46,19 @@ def no_variable(monkeypatch):
 
 def test_gpus_that_are_not_there_are_refused_in_one_line(run_toy, no_variable, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    ended = run_toy("--device", "cuda:0,cuda:1")
+    ended = run_toy("--device", "cuda:0,cuda:1", "--jobs", "2")
     assert ended.code == 4
     assert "2 GPUs are named, but torch" in ended.err
     assert "sees 1 of them" in ended.err
 
 
 def test_gpus_of_another_machine_are_not_named_here(run_toy, no_variable):
-    ended = run_toy("--device", "cuda:0,cuda:1", "--executor", "ray:auto")
+    ended = run_toy("--device", "cuda:0,cuda:1", "--jobs", "2", "--executor", "ray:auto")
     assert ended.code == 2
     assert "those of executor ray:auto are its own" in ended.err
+
+
+def test_one_job_cannot_train_on_several_gpus(run_toy, no_variable):
+    ended = run_toy("--device", "cuda:0,cuda:1", "--jobs", "1")
+    assert ended.code == 2
+    assert "--jobs 1 trains on one GPU, and --device cuda:0,cuda:1 names 2" in ended.err

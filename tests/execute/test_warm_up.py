@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -63,3 +64,16 @@ def test_a_run_with_results_and_a_dry_run_import_nothing_ahead(run_toy, monkeypa
     assert started == [1]
     run_toy("--seeds", 1)
     assert started == [1], "there may be nothing to train"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_afterwards_as_before(collects):
+    was, seen = gc.isenabled(), []
+    try:
+        (gc.enable if collects else gc.disable)()
+        warm_up = WarmUp()
+        warm_up.start([backbone("a", lambda: seen.append(gc.isenabled()))])
+        warm_up.wait()
+        assert (seen, gc.isenabled()) == ([False], collects)
+    finally:
+        (gc.enable if was else gc.disable)()

@@ -206,6 +206,11 @@ def test_scans_of_nobody_are_refused_even_when_dropping(bids):
             read(root, missing=missing)
 
 
+def test_zeros_that_a_spreadsheet_took_are_told(bids):
+    with pytest.raises(DataError, match=r"made sub-1 of sub-01: write participant_id with its"):
+        read(bids(table=TABLE.replace("sub-0", "")))
+
+
 def test_nobody_left(bids):
     root = bids(TABLE.replace("AD", "n/a").replace("CN", "n/a"))
     with pytest.raises(DataError, match="has both target and scan"):
