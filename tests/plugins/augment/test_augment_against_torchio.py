@@ -12,6 +12,8 @@ from mritk_augment.blur import blurred
 from mritk_augment.gamma import gamma
 from mritk_augment.spike import stripes
 
+pytestmark = pytest.mark.slow  # the import of TorchIO takes seconds
+
 
 @pytest.fixture(scope="module")
 def torchio():

@@ -15,7 +15,11 @@ from mritk import InputContract
 from mritk.errors import Unavailable, UsageError, WeightsMismatch
 from mritk.model.backbone import LoadedBackbone, load_backbone
 
-pytestmark = pytest.mark.skipif(not find_spec("transformers"), reason="needs transformers")
+# Its import takes seconds.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not find_spec("transformers"), reason="needs transformers"),
+]
 
 TOKENS = {
     "hidden_size": 32,

@@ -27,6 +27,7 @@ def test_the_size_is_that_of_the_crop_else_of_resizing_else_of_the_network(
     assert contract_of(RGB | stated, {"image_size": 96}).size == size
 
 
+@pytest.mark.slow  # the import of transformers takes seconds
 @pytest.mark.parametrize(
     "stated",
     [
