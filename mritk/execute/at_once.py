@@ -10,6 +10,7 @@ from mritk.data.decoded_size import sides_of_first
 from mritk.data.grid import Grid
 from mritk.machine.cores import available_cores
 from mritk.machine.host_memory import available_bytes
+from mritk.protocol.recipe import Probe
 from mritk.trial import Trial
 
 # What a process takes before its first batch: libraries, network, optimiser.
@@ -63,8 +64,14 @@ def host_bytes(trial: Trial) -> int:
 
 
 def _pixels_of(trial: Trial) -> int:
-    """Return how many pixels or voxels the trial's network is shown in training."""
+    """Return how many pixels or voxels the trial's network is shown in training.
+
+    A probe's is shown none: all trials share its features, and processes would wait for the one
+    that computes them, on a part of the cores.
+    """
     recipe = trial.protocol.parameters
+    if isinstance(recipe, Probe):
+        return 0
     stages = getattr(recipe, "stages", ()) or (recipe,)
     epochs = sum(getattr(stage, "epochs", 1) for stage in stages)
     return epochs * len(trial.division.train) * _pixels_of_input(trial)
