@@ -17,7 +17,7 @@ from mritk.audit.queries import Query, Way, seen_by, ways
 from mritk.audit.register import COARSEST
 from mritk.audit.search import Shortened
 from mritk.audit.starts import Starts
-from mritk.machine.in_threads import made_in_threads
+from mritk.machine.in_threads import blocks_in_threads, made_in_threads
 
 # How many others each picture is compared with in each way, so that a stack of slices does not
 # crowd out those that were turned; and the correlation that they have at least.
@@ -79,7 +79,7 @@ def _best(
             np.maximum(best, query @ part, out=best)
         own = np.flatnonzero((rows >= left) & (rows < left + ACROSS))
         best[own, rows[own] - left] = -1
-        if not left and best.shape[1] > NEAREST:
+        if not left and best.shape[1] > NEAREST:  # else all of the first would have to be sorted
             least = np.maximum(least, np.partition(best, -NEAREST, axis=1)[:, -NEAREST])
         row, found = np.divmod(np.flatnonzero(best >= least[:, None]), best.shape[1])
         place, column = np.append(place, row), np.append(column, found + left)
@@ -120,10 +120,9 @@ def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     cells = detail.shape[-1] // COARSEST
     means = np.kron(np.eye(COARSEST), np.full(cells, 1 / cells)).astype(np.float32)
 
-    def shrink(block: int) -> None:
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
+    def shrink(part: slice) -> None:
         for kind in (AS_IS, EQUALISED):
             small[kind, part] = along_axes(means, detail[rows[part], kind].astype(np.float32))
 
-    made_in_threads(shrink, -(-len(rows) // BLOCK))
+    blocks_in_threads(shrink, len(rows), BLOCK)
     return small[AS_IS], small[EQUALISED]

@@ -18,7 +18,7 @@ import numpy as np
 from mritk.audit.register import COARSEST, centres, grid, identities, warped
 from mritk.audit.search import Scale, pooled_band, unit_vectors
 from mritk.audit.symmetry import Symmetry, symmetries
-from mritk.machine.in_threads import made_in_threads
+from mritk.machine.in_threads import blocks_in_threads
 
 # Pictures that are moved at once.
 BLOCK = 128
@@ -116,8 +116,7 @@ class Way:
         """Return the way to look for pictures that are moved about ``middle``."""
         centred = np.empty_like(pictures)
 
-        def centre(block: int) -> None:
-            part = slice(block * BLOCK, (block + 1) * BLOCK)
+        def centre(part: slice) -> None:
             moved = pictures[part]
             if middle.any():
                 maps = identities(len(moved))
@@ -126,7 +125,7 @@ class Way:
             # A constant has no structure; without it, less is rounded.
             centred[part] = moved - moved.mean(axis=(1, 2), keepdims=True)
 
-        made_in_threads(centre, -(-len(pictures) // BLOCK))
+        blocks_in_threads(centre, len(pictures), BLOCK)
         return cls(centred, middle, moves, tuple(turns))
 
     def vectors(self, rows: np.ndarray | slice = slice(None), move: Move = STILL) -> np.ndarray:

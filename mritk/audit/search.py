@@ -16,7 +16,7 @@ import numpy as np
 
 from mritk.audit.filters import along_axes, gaussian
 from mritk.audit.symmetry import symmetries
-from mritk.machine.in_threads import made_in_threads
+from mritk.machine.in_threads import blocks_in_threads, made_in_threads
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,10 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
     scale, side, dims = scales[pictures.ndim - 1], pictures.shape[1], pictures.ndim - 1
     pooled = np.empty((len(pictures), *[side // scale.pool] * dims), np.float32)
 
-    def fill(block: int) -> None:
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
+    def fill(part: slice) -> None:
         pooled[part] = unit_vectors(pooled_band(pictures[part].astype(np.float32), scale))
 
-    made_in_threads(fill, -(-len(pictures) // BLOCK))
+    blocks_in_threads(fill, len(pictures), BLOCK)
     return pooled
 
 

@@ -72,3 +72,8 @@ def made_in_threads(
         made.append(found)
         progress(len(made) / count)
     return made
+
+
+def blocks_in_threads(work: Callable[[slice], None], count: int, size: int) -> None:
+    """Call ``work`` for each block of ``size`` of ``count`` rows; the first exception is raised."""
+    made_in_threads(lambda block: work(slice(block * size, (block + 1) * size)), -(-count // size))
