@@ -107,7 +107,8 @@ class Done:
         busy: Nothing was done, because another process trains the trial.
         stopped: It was not begun, or was ended with a checkpoint, because its run or its worker
             must end.
-        leaving: The worker was told to end, by SIGTERM, and takes no other job.
+        leaving: The worker takes no other job: it was told to end, by SIGTERM, or the error may
+            have harmed its process.
         parcel: The files of the trial, from a worker that does not see the results folder.
     """
 

@@ -58,6 +58,8 @@ class SerialRun:
         threads: Number of threads on a processor; 0: one per available core.
         limits: Trials that do not fit are not begun; the one that is being trained when the run
             must end is checkpointed.
+        returns: Whether the results folder was there when the run began: a trial that ends while it
+            is gone waits for it.
     """
 
     registry: Registry
@@ -67,6 +69,7 @@ class SerialRun:
     keep_models: bool = False
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
+    returns: bool = False
     _without_network: set[str] = field(default_factory=set, repr=False)
 
     def provenance(self, command: list[str]) -> dict[str, Any]:
@@ -144,7 +147,7 @@ class SerialRun:
     def _trained(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        started, there = time.perf_counter(), self.results.is_there()
+        started = time.perf_counter()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
@@ -161,7 +164,7 @@ class SerialRun:
             raise Crowded(one_line(str(error)))
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
-        if there:
+        if self.returns:
             wait_for(self.results)
         if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile

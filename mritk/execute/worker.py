@@ -121,7 +121,8 @@ def _outcome(job: Job, notice: Notice, act: Callable[[], Done]) -> Done:
         raise
     except FAILURES as error:
         done = _failed(job, error)
-    return replace(done, leaving=notice.signalled)
+    harmed = done.exit_code is ExitCode.INTERNAL  # such as a GPU that computes no more
+    return replace(done, leaving=notice.signalled or harmed)
 
 
 def _failed(job: Job, error: BaseException) -> Done:
@@ -212,7 +213,9 @@ def _ready(job: Job, notice: Notice) -> _Ready:
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     limits = Limits(notice)
-    run = SerialRun(registry, results, workspace, engine, job.keep_models, limits=limits)
+    run = SerialRun(
+        registry, results, workspace, engine, job.keep_models, limits=limits, returns=True
+    )
     return _Ready(job, trial, run)
 
 

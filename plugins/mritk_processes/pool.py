@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mritk import LostJob, jobs_beside
@@ -27,13 +27,13 @@ LOOK_S = 1.0
 def run(
     function: Callable[[Any], Any], jobs: Sequence[Any], at_once: int | None = None
 ) -> Iterator[Any]:
-    """Call ``function`` with each job in a fresh process; see :class:`mritk.Executor`.
+    """Call ``function`` with each job in another process; see :class:`mritk.Executor`.
 
-    A process for each job, so that one which dies takes no other with it, and nothing of a job
-    (memory of the GPU, a changed setting) is left for the next. Each has its share of the cores
-    and one of the GPUs; where it has that to itself, it does several jobs side by side. Without
-    ``at_once`` there are as many as GPUs, or one: on a processor alone one training fills the
-    machine.
+    Each process takes the next job when it is free, and keeps what it has imported and opened. One
+    that dies takes no other with it; one that an error may have harmed is replaced. Each has its
+    share of the cores and one of the GPUs; where it has that to itself, it does several jobs side
+    by side. Without ``at_once`` there are as many as GPUs, or one: on a processor alone one
+    training fills the machine.
     """
     from multiprocessing.connection import wait
 
@@ -47,23 +47,34 @@ def run(
     workers, own_gpu = len(free), len(free) <= len(gpus)
     context = worker_context(free[0])
     running: dict[Connection, Worker] = {}
+
+    def give(worker: Worker) -> None:
+        nonlocal waiting
+        taken = jobs_beside(waiting, workers) if own_gpu else waiting[:1]
+        numbers = set(map(id, taken))
+        waiting = [job for job in waiting if id(job) not in numbers]
+        worker.give(function, taken)
+
     try:
         while waiting or running:
             while waiting and free:
-                taken = jobs_beside(waiting, workers) if own_gpu else waiting[:1]
-                numbers = set(map(id, taken))
-                waiting = [job for job in waiting if id(job) not in numbers]
-                worker = Worker.start(context, function, taken, free.pop())
+                worker = Worker.start(context, free.pop())
                 running[worker.connection] = worker
+                give(worker)
             ready = wait(list(running), LOOK_S)
             if not ready:
                 yield None
             for connection in ready:
                 worker = running[connection]  # type: ignore[index]  # only these were asked for
-                yield from worker.results()
-                if not worker.left:
-                    del running[worker.connection]
-                    free.append(worker.share)
+                results = worker.results()
+                if not worker.left:  # before anybody looks at the results: it need not wait
+                    if waiting and not worker.leaving:
+                        give(worker)
+                    else:
+                        del running[worker.connection]
+                        worker.end()
+                        free.append(worker.share)
+                yield from results
     finally:
         for worker in running.values():
             worker.connection.close()  # or a worker waits until somebody takes its results
@@ -72,72 +83,82 @@ def run(
             worker.process.join()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Worker:
-    """A process that does one job, or several side by side.
+    """A process that does one job after the other, or several side by side.
 
     Attributes:
-        left: The jobs whose results have not arrived, by their positions.
         share: The environment variables that say what of the machine it may use.
         process: The process.
-        connection: Where its results arrive, or the end of the line if it dies.
+        connection: Where it gets jobs, and where its results arrive, or the end of the line if it
+            dies.
+        left: The jobs whose results have not arrived, by their positions.
+        leaving: Whether it takes no other job.
     """
 
-    left: dict[int, Any]
     share: dict[str, str]
     process: BaseProcess
     connection: Connection
+    left: dict[int, Any] = field(default_factory=dict)
+    leaving: bool = False
 
     @classmethod
-    def start(
-        cls,
-        context: ForkServerContext | SpawnContext,
-        function: Callable[[Any], Any],
-        jobs: Sequence[Any],
-        share: dict[str, str],
-    ) -> Worker:
-        """Start a process for some jobs."""
-        import pickle
-
-        receiver, sender = context.Pipe(duplex=False)
-        # As bytes, since to unpickle the function may be to import torch, which takes seconds in
-        # which the process would not notice the end of its parent.
-        work = pickle.dumps((function, jobs))
+    def start(cls, context: ForkServerContext | SpawnContext, share: dict[str, str]) -> Worker:
+        """Start a process."""
+        connection, its_end = context.Pipe()
         environment = {**os.environ, **share}
-        process = context.Process(target=_work, args=(work, environment, sender), daemon=True)
+        process = context.Process(target=_work, args=(environment, its_end), daemon=True)
         with variables_set(share):
             process.start()
-        sender.close()
-        return cls(dict(enumerate(jobs)), share, process, receiver)
+        its_end.close()
+        return cls(share, process, connection)
 
-    def results(self) -> Iterator[Any]:
-        """Yield the next result, or what became of the process in place of all that are left."""
+    def give(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
+        """Let it do some jobs; those before are done."""
+        import pickle
+
+        self.left = dict(enumerate(jobs))
+        with suppress(OSError):  # it has died; the end of the line tells so
+            self.connection.send_bytes(pickle.dumps((function, jobs)))
+
+    def results(self) -> list[Any]:
+        """Return the next result, or what became of the process in place of all that are left."""
         try:
             number, result = self.connection.recv()
         except (EOFError, OSError):  # the latter, if it died as it told of one
             self.process.join()
-            for job in self.left.values():
-                yield LostJob(job, _ended(self.process.exitcode or 0))
-            self.left.clear()
-            return
+            reason = _ended(self.process.exitcode or 0)
+            lost = [LostJob(job, reason) for job in self.left.values()]
+            self.left, self.leaving = {}, True
+            return lost
         del self.left[number]
-        if not self.left:
-            self.process.join()
-        yield result
+        self.leaving |= getattr(result, "leaving", False)
+        return [result]
+
+    def end(self) -> None:
+        """Wait for its end, which comes when it gets no more jobs."""
+        self.connection.close()
+        self.process.join()
 
 
-def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
+def _work(environment: dict[str, str], connection: Connection) -> None:
+    """Do the jobs that come by the connection, until it is closed."""
     import pickle
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(OSError):
         os.dup2(2, 1)  # what libraries print is for the person; stdout has the results of the run
     _live_in(environment)
-    function, jobs = pickle.loads(work)
-    results = function(jobs) if len(jobs) > 1 else [(0, function(jobs[0]))]
-    for result in results:
-        with suppress(OSError):  # nobody waits; the others have their last checkpoint to write
-            sender.send(result)
+    while True:
+        try:
+            given = connection.recv_bytes()
+        except (EOFError, OSError):  # nobody gives any more
+            return
+        function, jobs = pickle.loads(given)
+        results = function(jobs) if len(jobs) > 1 else [(0, function(jobs[0]))]
+        for result in results:
+            with suppress(OSError):  # nobody waits; others have their last checkpoint to write
+                connection.send(result)
 
 
 def _live_in(environment: dict[str, str]) -> None:

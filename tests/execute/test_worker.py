@@ -101,6 +101,7 @@ def test_a_failure_harms_no_other_job(run_by, tmp_path, monkeypatch):
     def beside_an_unknown(_, jobs):
         unknown = replace(jobs[0], trial="f" * 16)
         for number, done in run_jobs([unknown, *jobs], 3):
+            assert done.leaving == (number == 2), "what failed may have harmed its process"
             if number == 0:
                 assert "does not contain trial" in done.error
             else:

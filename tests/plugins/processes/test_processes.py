@@ -87,6 +87,26 @@ def test_results_come_as_they_are_ready():
     assert sorted(results(run(cube, [1, 2, 3], 2))) == [1, 8, 27]
 
 
+@dataclass(frozen=True)
+class Told:
+    """The result of a job, and which process did it."""
+
+    process: int
+    leaving: bool = False
+
+
+def tell(number):
+    return Told(os.getpid(), leaving=number == 2)
+
+
+@pytest.mark.slow
+def test_a_worker_takes_the_next_job_unless_it_is_leaving():
+    told = [one.process for one in results(run(tell, [1, 2, 3, 4], 1))]
+    first, second, third, fourth = told
+    assert first == second != third == fourth
+    assert os.getpid() not in told
+
+
 @pytest.fixture
 def one_thread(monkeypatch):
     """The number of threads changes results by rounding."""
@@ -227,7 +247,7 @@ ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
 def environment_of(job):
     import torch
 
-    time.sleep(0.2)  # so that no process does two of them
+    time.sleep(1)  # so that no process does two of them
     return (*(os.environ.get(name) for name in ENVIRONMENT), torch.get_num_threads())
 
 
