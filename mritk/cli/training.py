@@ -62,7 +62,6 @@ def train(
             engine,
             request.keep_models,
             limits=limits,
-            returns=True,
         )
         with announced(results, plan.todo), limits.notice.by_sigterm():
             if at_once == 1 or len(plan.todo) == 1:

@@ -17,10 +17,14 @@ PATIENCE_S = 600.0
 LOOK_S = 1.0
 
 
-def wait_for(results: ResultsFolder) -> None:
-    """Wait until a results folder that was there is there again; tell about it once."""
+def wait_for(results: ResultsFolder) -> bool:
+    """Wait until a results folder that was there is there again; tell about it once.
+
+    Returns:
+        Whether it is; otherwise it is gone for good.
+    """
     if results.is_there():
-        return
+        return True
     logger.warning(
         "results folder %s has disappeared; waiting up to %.0f min for it to return (what is "
         "trained is kept in memory)",
@@ -30,3 +34,4 @@ def wait_for(results: ResultsFolder) -> None:
     until = time.monotonic() + PATIENCE_S
     while not results.is_there() and time.monotonic() < until:
         time.sleep(LOOK_S)
+    return results.is_there()

@@ -58,8 +58,8 @@ class SerialRun:
         threads: Number of threads on a processor; 0: one per available core.
         limits: Trials that do not fit are not begun; the one that is being trained when the run
             must end is checkpointed.
-        returns: Whether the results folder was there when the run began: a trial that ends while it
-            is gone waits for it.
+        returns: Whether the results folder was there before: a trial that begins while it is gone
+            waits for it too, when it ends.
     """
 
     registry: Registry
@@ -147,7 +147,7 @@ class SerialRun:
     def _trained(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        started = time.perf_counter()
+        started, there = time.perf_counter(), self.returns or self.results.is_there()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
@@ -164,7 +164,7 @@ class SerialRun:
             raise Crowded(one_line(str(error)))
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
-        if self.returns:
+        if there:
             wait_for(self.results)
         if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile

@@ -23,7 +23,7 @@ from mritk.execute.side_by_side import Lane, kind_of, side_by_side
 from mritk.execute.time_limit import at_most, note_path
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
-from mritk.machine.device import choose_device
+from mritk.machine.device import choose_device, return_device_memory
 from mritk.machine.threads import use_available_cores
 from mritk.method import ignore_epoch
 from mritk.plugins.registry import Registry
@@ -50,7 +50,9 @@ def run_job(job: Job) -> Done:
             return _train(_ready(job, notice))
 
     with notice.by_sigterm():
-        return _outcome(job, notice, act)
+        done = _outcome(job, notice, act)
+    return_device_memory()
+    return done
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[tuple[int, Done]]:
@@ -189,11 +191,11 @@ def _ready(job: Job, notice: Notice) -> _Ready:
     use_available_cores(job.at_once)
     own = Workspace.from_environment(offline=job.workspace.offline)
     if job.folder is None:
-        workspace, results = own, own_results(own, job.results)
+        workspace, results, there = own, own_results(own, job.results), True
         job = replace(job, stamp=stamp_of(results.trial_path(job.trial)))
     else:
         workspace, results = replace(job.workspace, scratch=own.scratch), ResultsFolder(job.results)
-        wait_for(results)  # it was there when the run began
+        there = wait_for(results)  # it was when the run began
     with _silent():
         registry = Registry.load(job.plugins)
         registry.workspace = workspace
@@ -214,7 +216,7 @@ def _ready(job: Job, notice: Notice) -> _Ready:
     engine = replace(job.engine, device=choose_device(job.engine.device))
     limits = Limits(notice)
     run = SerialRun(
-        registry, results, workspace, engine, job.keep_models, limits=limits, returns=True
+        registry, results, workspace, engine, job.keep_models, limits=limits, returns=there
     )
     return _Ready(job, trial, run)
 

@@ -61,6 +61,12 @@ def is_one_gpu(wish: str) -> bool:
     return gpus_of(wish) == 1
 
 
+def return_device_memory() -> None:
+    """Give the memory that torch holds on GPUs for later use back: other processes may need it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def resolve_precision(wish: str, device: str) -> str:
     """Return the precision for a wish: itself, or what ``auto`` comes to.
 

@@ -47,7 +47,7 @@ def quick(monkeypatch):
 
 
 def test_a_folder_that_is_there_is_not_waited_for(results, caplog):
-    wait_for(results)
+    assert wait_for(results)
     assert not caplog.text
 
 
@@ -63,7 +63,7 @@ def test_one_that_is_gone_is_waited_for_and_told(results, quick, caplog):
 
     threading.Thread(target=come_back).start()
     with caplog.at_level(logging.WARNING):
-        wait_for(results)
+        assert wait_for(results)
     assert results.is_there()
     assert caplog.text.count("has disappeared; waiting up to 10 min") == 1
 
@@ -71,7 +71,7 @@ def test_one_that_is_gone_is_waited_for_and_told(results, quick, caplog):
 def test_one_that_is_gone_for_good_is_not_waited_for_forever(results, quick, monkeypatch):
     monkeypatch.setattr("mritk.execute.away.PATIENCE_S", 0.05)
     results.path.rename(results.path.with_name("away"))
-    wait_for(results)
+    assert not wait_for(results)
     assert not results.is_there()
 
 

@@ -88,6 +88,13 @@ def test_on_a_processor_several_jobs_are_done_one_after_the_other(run_by, tmp_pa
     assert not [t for t in trials(tmp_path / "results") if t.cost.get("trials_at_once", 1) > 1]
 
 
+def test_behind_each_job_a_worker_returns_the_memory_of_its_gpu(run_by, monkeypatch):
+    returned = []
+    monkeypatch.setattr("mritk.execute.worker.return_device_memory", lambda: returned.append(True))
+    assert run_by(one_by_one).code == 0
+    assert returned == [True] * 3
+
+
 def test_a_failure_harms_no_other_job(run_by, tmp_path, monkeypatch):
     """Neither one of the training, nor one before it."""
     real = StageRun.step

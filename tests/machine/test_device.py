@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from mritk.errors import Unavailable, UsageError
-from mritk.machine.device import choose_device, repeatable, resolve_precision
+from mritk.machine.device import (
+    choose_device,
+    repeatable,
+    resolve_precision,
+    return_device_memory,
+)
 
 
 @pytest.fixture
@@ -100,3 +105,11 @@ def test_a_callers_own_wish_for_determinism_is_kept():
         assert torch.is_deterministic_algorithms_warn_only_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.gpu
+def test_what_torch_holds_of_a_gpu_for_later_use_is_returned():
+    torch.empty(1 << 28, dtype=torch.uint8, device="cuda")
+    held = torch.cuda.memory_reserved()
+    return_device_memory()
+    assert torch.cuda.memory_reserved() <= held - (1 << 28)
