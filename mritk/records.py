@@ -276,8 +276,7 @@ class Executor(Record):
             :class:`LostJob`, or nothing; other jobs are unaffected. Closing the iterator stops
             running jobs. Workers of one machine find their share of it in ``OMP_NUM_THREADS`` and
             ``CUDA_VISIBLE_DEVICES``. A job has ``memory`` (host bytes it may take) and ``group``
-            (alike for the same data and network). A result whose ``leaving`` is true comes from a
-            worker that must be given no other job.
+            (alike for the same data and network). A worker that takes no more says ``leaving``.
         shares_folders: Whether workers see the run's folders under the same paths. If not, they
             start in a copy of its working folder, and trial files come back with the results.
     """
