@@ -51,7 +51,8 @@ def run_job(job: Job) -> Done:
 
     with notice.by_sigterm():
         done = _outcome(job, notice, act)
-    return_device_memory()
+    if not done.leaving:  # a GPU that computes no more refuses this too
+        return_device_memory()
     return done
 
 

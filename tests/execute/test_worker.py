@@ -95,6 +95,18 @@ def test_behind_each_job_a_worker_returns_the_memory_of_its_gpu(run_by, monkeypa
     assert returned == [True] * 3
 
 
+def test_what_fails_on_a_broken_gpu_is_a_result_too(run_by, tmp_path, monkeypatch):
+    """Such a GPU refuses whatever it is asked for, so nothing more is."""
+
+    def broken(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(StageRun, "step", broken)
+    monkeypatch.setattr("mritk.execute.worker.return_device_memory", broken)
+    assert run_by(one_by_one).code == 3
+    assert [trial.failure.type for trial in trials(tmp_path / "results")] == ["RuntimeError"] * 3
+
+
 def test_a_failure_harms_no_other_job(run_by, tmp_path, monkeypatch):
     """Neither one of the training, nor one before it."""
     real = StageRun.step
