@@ -44,6 +44,14 @@ def alive(word):
     return found
 
 
+def wait_for(count, word):
+    """Wait until so many processes have a word; one that changes its program has none meanwhile."""
+    until = time.monotonic() + 60
+    while len(found := alive(word)) < count:
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+
+
 def test_what_it_says_goes_into_the_log_and_line_by_line_to_whoever_follows(run, tmp_path):
     told = []
     text = "import sys; print('one'); print('two', file=sys.stderr); print('three', end='')"
@@ -176,7 +184,7 @@ def test_a_kill_of_a_process_that_watches_ends_the_program_and_all_that_it_start
     mark = f"watched-{os.getpid()}-{which}"
 
     def kill(line):
-        assert len(alive(mark)) >= 2
+        wait_for(2, mark)
         watchers = sorted(set(alive("mritk.external.watcher")) & set(descendants(os.getpid())))
         assert len(watchers) == 2
         os.kill(watchers[which], signal.SIGKILL)
@@ -226,7 +234,7 @@ def test_a_kill_of_mritk_itself_ends_the_program_and_all_that_it_started(tmp_pat
         until = time.monotonic() + 60
         while not (log.exists() and "ready" in log.read_text()) and time.monotonic() < until:
             time.sleep(0.05)
-        assert len(alive(mark)) >= 2
+        wait_for(2, mark)
         runner.send_signal(signal.SIGKILL)
     while alive(mark) and time.monotonic() < until:
         time.sleep(0.05)
