@@ -68,23 +68,25 @@ def require_fit(
 
 
 def require_size(samples: Samples, backbone: Backbone, protocol: Protocol) -> None:
-    """Refuse a size that a network for one size alone does not take.
+    """Refuse a size that a network does not take: another than its only one, or too small.
 
     Raises:
-        UsageError: The protocol has another size.
+        UsageError: The protocol has such a size.
     """
     dims, contract = samples.spatial_dims, backbone.input
     key = of_rank(dims, "image_size", "volume_size")
     size: int | None = getattr(protocol, key)
-    if size is None or not contract.fixed or contract.takes(size):
+    if size is None or contract.takes(size) is not False:
         return
+    takes = f"{backbone.name} takes {KINDS[dims]} of"
+    stated = f"but protocol {protocol.name} has {key} = {size}"
+    if not contract.fixed:
+        least = contract.minimum
+        raise UsageError(f"{takes} {_or_more(least, dims)}, {stated}; {_larger(key, least)}")
     remedy = "another backbone"
     if isinstance(contract.size, int):
         remedy = f"--vary {key}={contract.size}, or another backbone"
-    raise UsageError(
-        f"{backbone.name} takes {KINDS[dims]} of size {size_text(contract.size)} only, but "
-        f"protocol {protocol.name} has {key} = {size}; use {remedy}"
-    )
+    raise UsageError(f"{takes} size {size_text(contract.size)} only, {stated}; use {remedy}")
 
 
 def require_large_enough(
@@ -112,12 +114,19 @@ def require_large_enough(
     for name, shape in zip(samples.ids, shapes, strict=True):
         sides = shape[first : first + dims]
         if sides and min(sides) < least:
-            unit = of_rank(dims, "pixels", "voxels")
             raise UsageError(
-                f"{backbone.name} takes {KINDS[dims]} of {least} {unit} or more along each axis, "
-                f"but {name} has {' × '.join(map(str, sides))}; use --vary {key}={least} or more, "
-                "or another backbone"
+                f"{backbone.name} takes {KINDS[dims]} of {_or_more(least, dims)}, "
+                f"but {name} has {' × '.join(map(str, sides))}; {_larger(key, least)}"
             )
+
+
+def _or_more(least: int | None, dims: int | None) -> str:
+    unit = of_rank(dims, "pixels", "voxels")
+    return f"{least} {unit} or more along each axis"
+
+
+def _larger(key: str, least: int | None) -> str:
+    return f"use --vary {key}={least} or more, or another backbone"
 
 
 def require_learnable(

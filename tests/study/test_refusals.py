@@ -30,10 +30,26 @@ def test_a_network_for_one_size_alone_is_refused_at_another(dims, size, message)
         sized(dims, InputContract(size, fixed=True), image_size=64, volume_size=64)
 
 
+@pytest.mark.parametrize(
+    ("dims", "size", "message"),
+    [
+        (
+            2,
+            224,
+            "images of 65 pixels or more along each axis, .* use --vary image_size=65 or more",
+        ),
+        (3, None, "volumes of 65 voxels or more along each axis, but protocol quick has volume_si"),
+    ],
+)
+def test_a_size_below_the_smallest_that_a_network_takes_is_refused(dims, size, message):
+    with pytest.raises(UsageError, match=message):
+        sized(dims, InputContract(size, minimum=65), image_size=64, volume_size=64)
+
+
 def test_sizes_that_may_do_are_not_refused():
     sized(2, InputContract(224, fixed=True), image_size=224, volume_size=64)
     sized(2, InputContract(224, fixed=True), volume_size=64)
-    sized(2, InputContract(224, minimum=96), image_size=64)
+    sized(2, InputContract(224, minimum=96), image_size=96)
     sized(2, InputContract(224), image_size=64)
 
 
