@@ -71,7 +71,7 @@ def starts_from_the_seed(it: BackboneUnderTest) -> None:
     """Two networks built from one seed of torch are equal."""
     import torch
 
-    first, second = it.build().state_dict(), it.build().state_dict()
+    first, second = it.network.state_dict(), it.build().state_dict()
     different = [name for name in first if not torch.equal(first[name], second[name])]
     if different:
         raise Defect(
