@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import Architecture, Dataset, ProtocolFile, Weights
+from mritk import Architecture, Dataset, Explainer, ProtocolFile, Weights
 from mritk.plugins.loading import name_of
 from mritk.plugins.registry import Registry
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.plugin import inspect_named
 from mritk_phantom.recipe import Recipe
+from mritk_volumes import from_monai
 
 REGISTRY = Registry.load(environ={})
 PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
@@ -23,6 +25,7 @@ PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state =
 SLOW = {"timm", "radimagenet", "lvmmed", "phantom", "finetune", "processes", "ray"}
 # Built like resnet18_3d, which stands for them here; tests/plugins/volumes has their layers.
 LARGER = {"resnet34_3d", "resnet50_3d"}
+SIDE = 96
 
 
 def marked(name):
@@ -31,12 +34,15 @@ def marked(name):
 
 @pytest.fixture
 def made_small(monkeypatch, shallow, tmp_path):
-    """Shallow networks at 96 px, phantoms of voxels of 8 mm, few epochs: a tenth of the time.
+    """Shallow networks at up to 96 px, phantoms of voxels of 8 mm, few steps: a tenth of the time.
 
     That whole networks take the side of their contract, and any other, and that their stages hold
-    all their tensors, is asked in tests/plugins/timm; what phantoms are made of by default, in
-    tests/plugins/phantom.
+    all their tensors, is asked in tests/plugins/timm and tests/plugins/volumes; what phantoms are
+    made of by default, in tests/plugins/phantom.
     """
+    for module in ("network_under_test", "backbone"):
+        monkeypatch.setattr(f"mritk.testing.{module}.ANY_SIDE", 32)
+    monkeypatch.setattr(from_monai, "_networks", partial(with_small_vit, from_monai._networks))
     # Weights of whole networks, which a person may have, do not fit.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     small = [
@@ -46,30 +52,44 @@ def made_small(monkeypatch, shallow, tmp_path):
     monkeypatch.setattr(REGISTRY, "plugins", small)
 
 
+def with_small_vit(networks, name):
+    """Return MONAI's networks, and in place of its ViT of 86 million values a small one."""
+    found = networks(name)
+    small = partial(found.ViT, hidden_size=96, mlp_dim=384, num_layers=3, num_heads=3)
+    return SimpleNamespace(ViT=small, DenseNet121=found.DenseNet121, ResNet=found.ResNet)
+
+
 def larger(record):
     name = getattr(record, "architecture", None) or getattr(record, "name", "")
     return isinstance(record, (Architecture, Weights)) and name in LARGER
 
 
 def smaller(record):
-    if isinstance(record, (Architecture, Weights)) and record.input and record.input.size:
-        return replace(record, input=replace(record.input, size=96))
+    contract = record.input if isinstance(record, (Architecture, Weights)) else None
+    if contract and isinstance(contract.size, int):
+        return replace(record, input=replace(contract, size=min(contract.size, SIDE)))
     if isinstance(record, Dataset) and record.name.startswith("phantom"):
         return replace(record, open=coarse(record.open), is_generated=coarse(record.is_generated))
     if isinstance(record, ProtocolFile):
         return replace(record, text=partial(shortened, record.text))
+    if isinstance(record, Explainer) and record.name == "meaningful_perturbation":
+        return replace(record, explain=partial(record.explain, steps=30))
     return record
 
 
 def shortened(text):
-    """Return a protocol's text with few epochs, and few generations between validations."""
-    return re.sub(r"(?m)^(report_every|epochs) = \d+$", r"\1 = 3", text())
+    """Return a protocol's text with few epochs, generations between validations, and channels."""
+    few = re.sub(r"(?m)^(report_every|epochs) = \d+$", r"\1 = 3", text())
+    return re.sub(r"(?m)^adversary_weight = ", r"width = 4\n\g<0>", few)  # of fader, else 32
 
 
 def coarse(function):
-    """Return a function of a phantom's recipe with that of a coarse one."""
-    recipes = (replace(a, resolution=8) if isinstance(a, Recipe) else a for a in function.args)
-    return partial(function.func, *recipes, **function.keywords)
+    """Return a function of a phantom's recipe with that of a coarse one of fewer patients."""
+    given = (
+        replace(a, resolution=8, patients=a.patients // 4) if isinstance(a, Recipe) else a
+        for a in function.args
+    )
+    return partial(function.func, *given, **function.keywords)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -302,10 +300,9 @@ def test_it_is_named_where_a_backbone_of_images_meets_volumes(mritk, boxes):
 
 
 @pytest.mark.slow
-def test_a_run_of_volumes_in_a_process_of_its_own_ends_in_a_leaderboard(boxes):
-    backbone = ["-b", "slices:small_cnn,slices=3", "--protocol", "linear_probe"]
-    command = [sys.executable, "-m", "mritk", "run", *boxes, *backbone]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "slices:small_cnn,slices=3@scratch" in ended.stdout
-    assert "MAE" in ended.stdout
+def test_a_run_of_volumes_ends_in_a_leaderboard(mritk, boxes):
+    backbone = ("-b", "slices:small_cnn,slices=3", "--protocol", "linear_probe")
+    ended = mritk("run", *boxes, *backbone)
+    assert ended.code == 0, ended.err
+    assert "slices:small_cnn,slices=3@scratch" in ended.out
+    assert "MAE" in ended.out
