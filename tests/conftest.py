@@ -172,15 +172,20 @@ def own_home(
 
 
 @pytest.fixture(scope="session")
-def default_phantom(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace that has the dataset ``phantom``; processes of pytest-xdist share it."""
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace for phantoms, each of which is made once: processes of pytest-xdist share it."""
     pytest.importorskip("nilearn", reason="the phantom's anatomy is shipped by nilearn")
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    workspace = Workspace(folder / "default-phantom")
-    Registry.load(environ={}).dataset("phantom").open(workspace)
-    return workspace
+    return Workspace(folder / "phantoms")
+
+
+@pytest.fixture(scope="session")
+def default_phantom(phantoms: Workspace) -> Workspace:
+    """A workspace that has the dataset ``phantom``."""
+    Registry.load(environ={}).dataset("phantom").open(phantoms)
+    return phantoms
 
 
 @pytest.fixture(scope="module")

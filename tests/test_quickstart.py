@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -16,7 +15,8 @@ from mritk.store.folder import ResultsFolder
 @pytest.fixture
 def empty(tmp_path, default_phantom, monkeypatch):
     """An empty folder, on a machine that has the phantom and nothing else."""
-    shutil.copytree(default_phantom.home / "phantom", tmp_path / "home" / "phantom")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "phantom").symlink_to(default_phantom.folder("phantom"))
     monkeypatch.setenv("MRITK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)

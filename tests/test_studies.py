@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,7 @@ from mritk.plugins.registry import Registry
 from mritk.protocol.tomltext import TomlText
 from mritk.study.benchmark import Benchmark
 from mritk.study.opening import joined_names
+from mritk_phantom.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "studies"
@@ -40,13 +42,14 @@ SMALL = {
     ),
     "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
-    "openbhb:openbhb,target=age,modality=vbm": "phantom3d,target=age,size=32,patients=40",
-    "openbhb:openbhb,target=age,modality=quasiraw": "phantom3d,target=age,size=33,patients=40",
-    "phantom3d,target=age,size=32": "phantom3d,target=age,size=32,patients=40",
+    "openbhb:openbhb,target=age,modality=vbm": "phantom3d,target=age,size=32,patients=24",
+    "openbhb:openbhb,target=age,modality=quasiraw": "phantom3d,target=age,size=33,patients=24",
+    "phantom3d,target=age,size=32": "phantom3d,target=age,size=32,patients=24",
     "phantom3d,target=sex,size=32": "phantom3d,target=sex,size=32,patients=48",
     "manifest:abide2.csv,frames=4": "manifest:abide2.csv,frames=2",
     "phantom3d,target=mask,size=32,patients=60": "phantom3d,target=mask,size=32,patients=24",
 }
+SMALL_PHANTOM = partial(Recipe, patients=32, resolution=4)
 # Names of data that a user brings.
 BROUGHT = ("folder:", "manifest:", "openbhb:", "brats:")
 # Networks of an extra that may not be installed, and what stands in for them.
@@ -143,11 +146,12 @@ def _cases(folder, rng, count=20, side=16):
 
 
 @pytest.fixture
-def run(here, default_phantom, mritk, monkeypatch):
+def run(here, phantoms, mritk, monkeypatch):
     """Run a study where its data are; what is generated is kept for the next one."""
+    monkeypatch.setattr("mritk_phantom.Recipe", SMALL_PHANTOM)
 
     def call(study, *arguments):
-        folder = here(MANY if "shot" in study.stem else FEW, default_phantom.folder("phantom"))
+        folder = here(MANY if "shot" in study.stem else FEW, phantoms.folder("phantom"))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MRITK_HOME", str(folder / "home"))
         benchmark = Benchmark.from_file(study)
