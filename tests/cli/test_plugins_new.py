@@ -163,7 +163,7 @@ def test_mistakes_are_explained(mritk, tmp_path, arguments, text):
 FAST = """
 method = "finetune"
 image_size = 32
-augmentation = "none"
+augmentation = "my_augmentation"
 
 [[parameters.stages]]
 name = "all"
@@ -171,15 +171,17 @@ epochs = 1
 """
 
 
+# One with a plugin of a single kind, and one with plugins of all the others.
+PACKAGES = (NewPackage.of(f"my-{KINDS[0]}", KINDS[:1]), NewPackage.of("my", KINDS[1:]))
+
+
 @pytest.fixture(scope="module")
 def environment(fresh_environment, tmp_path_factory):
-    """A folder with a package of every kind, each installed into a fresh environment."""
+    """A folder with two packages that have every kind, installed into a fresh environment."""
     root = tmp_path_factory.mktemp("strangers")
-    packages = []
-    for kind in KINDS:
-        package = NewPackage.of(f"my-{kind}", [kind])
-        packages.append(root / package.distribution)
-        package.write(packages[-1])
+    packages = [root / package.distribution for package in PACKAGES]
+    for package, folder in zip(PACKAGES, packages, strict=True):
+        package.write(folder)
     python = fresh_environment / "bin" / "python"
     subprocess.run(
         [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *packages],
@@ -208,7 +210,7 @@ def call(environment, fresh_environment, tmp_path):
 
 @pytest.mark.slow
 def test_installed_plugins_pass_their_own_tests(call, environment):
-    folders = [environment / f"mritk-my-{kind}" for kind in KINDS]
+    folders = [environment / package.distribution for package in PACKAGES]
     ended = call("pytest", "-q", "-p", "no:cacheprovider", *folders)
     assert ended.returncode == 0, ended.stdout
     assert f"{3 * len(KINDS)} passed" in ended.stdout
@@ -217,15 +219,17 @@ def test_installed_plugins_pass_their_own_tests(call, environment):
 @pytest.mark.slow
 def test_installed_plugins_are_listed_and_used_together_in_a_run(call, environment):
     rows = {row["plugin"]: row for row in json.loads(call("mritk", "plugins", "--json").stdout)}
-    for kind in KINDS:
-        row = rows[f"my_{kind}"]
-        assert (row["state"], row["distribution"]) == ("loaded", f"mritk-my-{kind}")
-    base = ("mritk", "run", "-d", "my_dataset", "--seeds", 1, "--device", "cpu", "-o", "results")
-    ended = call(*base, "-b", "my_backbone", "-a", "my_augmentation", "--protocol", "fast.toml")
+    for package in PACKAGES:
+        for plugin in package.plugins:
+            row = rows[plugin.name]
+            assert (row["state"], row["distribution"]) == ("loaded", package.distribution)
+    protocols = ("--protocol", "fast.toml", "--protocol", "my_method")
+    data = ("-d", "my_dataset", "--seeds", 1, "--device", "cpu", "-o", "results")
+    ended = call("mritk", "run", *data, "-b", "my_backbone", *protocols)
     assert ended.returncode == 0, ended.stderr
-    assert "| my_backbone@scratch" in ended.stdout
-    ended = call(*base, "--protocol", "my_method")
-    assert ended.returncode == 0, ended.stderr
+    (trained,) = (line for line in ended.stdout.splitlines() if "| my_backbone@scratch" in line)
+    assert "my_augmentation" in trained
+    assert "| my_method" in ended.stdout
     ended = call("mritk", "leaderboard", "results", "--metric", "my_metric", "--metric", "accuracy")
     assert "top-2 accuracy" in ended.stdout
     assert "with two classes it is always 1" in ended.stdout
