@@ -35,6 +35,11 @@ def loaded(registry, workspace):
     return lambda name: load_backbone(registry.backbone(name), workspace, seed=0, size=64)
 
 
+def outlines(tensors):
+    """Tensors of the same names and shapes, of one number each, so that their file is small."""
+    return {name: torch.zeros((), dtype=t.dtype).expand(t.shape) for name, t in tensors.items()}
+
+
 # -- ResNet-50 -------------------------------------------------------------------------------------
 
 
@@ -65,15 +70,15 @@ def test_the_resnet_gives_the_features_of_the_network_that_was_saved(
 @pytest.mark.slow
 def test_a_resnet_file_with_a_tensor_too_few_or_too_many_is_refused(resnet, loaded, folder):
     """The published script would go on with ImageNet's tensors and say nothing."""
-    whole = resnet.state_dict()
-    for broken in (
-        {n: t for n, t in whole.items() if n != "layer4.2.conv3.weight"},
-        whole | {"projector.weight": torch.zeros(3)},
-        {f"module.{n}": t for n, t in whole.items()},
-        whole | {"conv1.weight": torch.zeros(64, 3, 3, 3)},
-    ):
+    whole = outlines(resnet.state_dict())
+    for told, broken in {
+        "1 missing": {n: t for n, t in whole.items() if n != "layer4.2.conv3.weight"},
+        "1 unexpected": whole | {"projector.weight": torch.zeros(3)},
+        "0 of 318 .*": {f"module.{n}": t for n, t in whole.items()},
+        "1 misshapen": whole | {"conv1.weight": torch.zeros(64, 3, 3, 3)},
+    }.items():
         torch.save(broken, folder / "lvmmed_resnet.torch")
-        with pytest.raises(WeightsMismatch, match="nothing was loaded"):
+        with pytest.raises(WeightsMismatch, match=rf"{told} \(.*\); nothing was loaded"):
             loaded("resnet50@lvmmed")
 
 
@@ -161,22 +166,24 @@ def test_sams_own_checkpoint_gives_the_same_encoder(reference, published, loaded
 
 @pytest.mark.slow
 def test_an_encoder_file_that_does_not_cover_the_network_is_refused(published, loaded, folder):
-    for broken in (
-        {n: t for n, t in published.items() if n != "patch_embed.proj.weight"},
-        published | {"blocks.12.norm1.weight": torch.zeros(768)},
-        {f"model.{n}": t for n, t in published.items()},
-        published | {"blocks.2.attn.rel_pos_h": torch.zeros(27, 64)},
-    ):
+    published = outlines(published)
+    for told, broken in {
+        "1 missing": {n: t for n, t in published.items() if n != "patch_embed.proj.weight"},
+        "1 unexpected": published | {"blocks.12.norm1.weight": torch.zeros(768)},
+        " 0 of .*": {f"model.{n}": t for n, t in published.items()},
+        "1 misshapen": published | {"blocks.2.attn.rel_pos_h": torch.zeros(27, 64)},
+    }.items():
         torch.save(broken, folder / "lvmmed_vit.pth")
-        with pytest.raises(WeightsMismatch, match="nothing was loaded"):
+        with pytest.raises(WeightsMismatch, match=rf"{told} \(.*\); nothing was loaded"):
             loaded("vit_b@lvmmed")
 
 
 @pytest.mark.slow
 def test_the_encoder_takes_other_sizes(loaded):
+    network = loaded("vit_b@scratch").network
     with torch.no_grad():
         for side in (32, 96):
-            assert loaded("vit_b@scratch").network(torch.zeros(1, 3, side, side)).shape == (1, 768)
+            assert network(torch.zeros(1, 3, side, side)).shape == (1, 768)
 
 
 # -- files and licence -----------------------------------------------------------------------------
