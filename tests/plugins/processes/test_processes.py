@@ -377,13 +377,18 @@ def test_executors_and_explainers_are_listed(mritk):
 
 @pytest.fixture
 def new_server(monkeypatch):
-    """Nothing is imported for workers but what the test asks for."""
+    """Nothing is imported for workers but what the test asks for.
+
+    The server of this process goes on beside it: to start it again takes seconds.
+    """
     if not hasattr(forkserver, "_forkserver"):
         pytest.skip("this system has no fork server")
     monkeypatch.setattr("mritk_processes.fork_server.LIBRARIES", ("wave", "sunau"))
-    forkserver._forkserver._stop()
+    server = forkserver.ForkServer()
+    for name in ("ensure_running", "connect_to_new_process", "set_forkserver_preload"):
+        monkeypatch.setattr(forkserver, name, getattr(server, name))
     yield
-    forkserver._forkserver._stop()
+    server._stop()
 
 
 def is_imported(name):
