@@ -5,15 +5,44 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import timm
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 # Transformers with these options interpolate their position embeddings to the size of the batch
 # and pad it to whole patches. At the size of the weights nothing changes, and the embeddings keep
 # the shape they have in the weight file.
 ANY_SIZE_OPTIONS = ("dynamic_img_size", "dynamic_img_pad")
+
+# What initialises tensors, in place: the functions, and what those that are not listed here call.
+FILLING = frozenset(
+    getattr(place, name)
+    for place, names in (
+        (nn.init, "uniform_ normal_ constant_ kaiming_uniform_"),
+        (torch.Tensor, "uniform_ normal_ fill_ zero_ erfinv_ mul_ add_ clamp_"),
+    )
+    for name in names.split()
+)
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out the initialisation of tensors on torch's ``meta`` device, which have no values.
+
+    torch would compute the shapes of each step of it, which takes most of the time of a build.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in FILLING:
+            tensor = args[0] if args else given["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return func(*args, **given)
 
 
 def build(model: str) -> nn.Module:
@@ -24,7 +53,7 @@ def build(model: str) -> nn.Module:
 
 def skeleton(model: str, build: Callable[[], nn.Module] | None = None) -> nn.Module:
     """Return the same network without values, on torch's ``meta`` device: names and shapes."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutValues():
         return build() if build else timm.create_model(model, pretrained=False, num_classes=0)
 
 

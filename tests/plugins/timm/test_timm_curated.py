@@ -65,9 +65,8 @@ def test_every_record_can_be_sent_to_another_process() -> None:
 def test_each_network_turns_any_image_size_into_features(architecture: Architecture) -> None:
     # On torch's meta device only shapes are computed, which takes no time or memory. 100 px is no
     # multiple of any patch size.
+    network, widths = skeleton(architecture.name, architecture.build).eval(), set()
     with torch.device("meta"):
-        network = architecture.build().eval()
-        widths = set()
         for side in (100, architecture.input.size):
             features = network(torch.zeros(2, 3, side, side))
             assert features.ndim == 2
@@ -81,8 +80,7 @@ def test_each_network_turns_any_image_size_into_features(architecture: Architect
 def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     architecture: Architecture,
 ) -> None:
-    with torch.device("meta"):
-        network = architecture.build()
+    network = skeleton(architecture.name, architecture.build)
 
     stages = blocks_of(network, architecture)  # raises unless every tensor is there once
 
@@ -90,6 +88,19 @@ def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     names = list(network.state_dict())
     assert names[0] in stages[0].tensors
     assert names[-1] in stages[-1].tensors
+
+
+@pytest.mark.parametrize("model", ["test_resnet", "test_vit"])
+def test_a_skeleton_is_the_network_without_values_and_draws_nothing(model: str) -> None:
+    before = torch.get_rng_state()
+    found = skeleton(model).state_dict(keep_vars=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(tensor.is_meta for tensor in found.values())
+    facts = [
+        [(name, t.shape, t.dtype, t.requires_grad) for name, t in tensors.items()]
+        for tensors in (found, build(model).state_dict(keep_vars=True))
+    ]
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.slow
