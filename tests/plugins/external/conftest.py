@@ -37,7 +37,9 @@ if step == "train":
         ]
         np.save(model / "means.npy", means)
         tell(epoch, train_loss=1 / epoch, val_loss=0.5 + 1 / epoch, extra={"cases": len(cases)})
-        done.write_text(str(epoch))
+        new = done.with_suffix(".new")  # ended while it writes, it has the old number or the new
+        new.write_text(str(epoch))
+        new.replace(done)
 else:
     means, found = np.load(model / "means.npy"), {}
     for case in job["cases"]:
