@@ -12,7 +12,7 @@ from mritk.store.folder import ResultsFolder
 from tests.plugins.domains.conftest import EACH, SOURCES, UNSEEN, draw_sites
 
 SITES = {*SOURCES, *UNSEEN}
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 PROTOCOL = """
 method = "domain_finetune"
 image_size = 12
@@ -27,7 +27,7 @@ batch_size = 24
 latent_hidden = 16
 
 [[parameters.stages]]
-epochs = 6
+epochs = 3
 learning_rate = 1e-2
 """
 
@@ -69,7 +69,7 @@ def require_each_site_left_out_once(records, sites, seeds) -> None:
 @pytest.mark.usefixtures("no_near_copies")
 def test_a_table_with_a_column_of_sites(table_of_sites, mritk, tmp_path):
     asked = ["-b", "plain_cnn", "-d", "manifest:sites.csv", "--device", "cpu"]
-    asked += ["--protocol", "erm.toml", "--protocol", "lddg.toml", "--seeds", "3"]
+    asked += ["--protocol", "erm.toml", "--protocol", "lddg.toml", "--seeds", str(len(SEEDS))]
     ended = mritk("run", *asked, "-o", tmp_path / "results")
     assert ended.code == 0, ended.err
     records = list(ResultsFolder(tmp_path / "results").trials())
