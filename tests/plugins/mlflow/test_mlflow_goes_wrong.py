@@ -67,6 +67,14 @@ def test_a_server_that_never_answers(
     stored_as_without_tracker("--seeds", 2)
 
 
+IMPATIENT = """
+from mritk import Background
+from mritk.__main__ import run
+Background.PATIENCE = 0.2
+run()
+"""
+
+
 @pytest.mark.slow
 def test_a_server_that_never_answers_does_not_keep_the_process(
     silent_server, toy, fast_protocol, tmp_path
@@ -74,7 +82,7 @@ def test_a_server_that_never_answers_does_not_keep_the_process(
     command = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
     command += ["-o", tmp_path / "results", "--device", "cpu", "--seeds", 1]
     done = subprocess.run(
-        [sys.executable, "-m", "mritk", *map(str, command)],
+        [sys.executable, "-c", IMPATIENT, *map(str, command)],
         timeout=90,
         capture_output=True,
         text=True,
