@@ -26,6 +26,7 @@ from tabulate import tabulate
 
 from benchmarks.speed.command_line import positive
 from benchmarks.speed.copied_trials import write_copies
+from benchmarks.speed.fresh_process import run_python
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
 from mritk.store.folder import ResultsFolder
@@ -97,13 +98,9 @@ def told(arguments: Sequence[str]) -> str:
     """Return what a command of mritk prints.
 
     Raises:
-        RuntimeError: It failed.
+        ProcessFailed: It failed.
     """
-    command = [sys.executable, "-m", "mritk", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {ended.stderr}")
-    return ended.stdout
+    return run_python(["-m", "mritk", *arguments])
 
 
 def measured(what: str, results: Path, run: Sequence[str]) -> tuple[float, float]:

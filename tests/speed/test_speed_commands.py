@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from argparse import Namespace
+from contextlib import redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
+from runpy import run_module, run_path
 
 import pytest
 
-from benchmarks.speed import epoch, limit, many_trials, peers_epoch, probe, process, study, trials
+from benchmarks.speed import (
+    epoch,
+    fresh_process,
+    limit,
+    many_trials,
+    peers_epoch,
+    probe,
+    process,
+    study,
+    trials,
+)
 from benchmarks.speed.command_line import BACKBONES
 from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_python
 from benchmarks.speed.gpu_busy import GpuBusy
 from benchmarks.speed.measurement import Sample
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report
+from mritk.cli.main import main
 from mritk.plugins.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +44,40 @@ def run(command, file: Path, *arguments: str) -> dict:
     content = json.loads(file.read_text(encoding="utf-8"))
     assert content["command"] == command.__name__
     return content
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Programs run here, where their libraries are imported already.
+
+    Each program is started as a process in test_all_programs_make_as_many_steps, too.
+    """
+
+    def run_here(arguments, changes=None):
+        first, *rest = map(str, arguments)
+        out = StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+            for name, value in (changes or {}).items():
+                patch.setenv(name, str(value))
+            if [first, *rest[:1]] == ["-m", "mritk"]:
+                assert main(rest[1:]) == 0
+            elif first == "-m":
+                patch.setattr(sys, "argv", rest)
+                run_module(rest[0], run_name="__main__")
+            else:
+                patch.setattr(sys, "argv", [first, *rest])
+                run_path(first, run_name="__main__")
+        return out.getvalue()
+
+    for module in (fresh_process, many_trials):
+        monkeypatch.setattr(module, "run_python", run_here)
+
+
+@pytest.fixture
+def tiny_network(monkeypatch):
+    """A network of timm that trains in no time, by mritk's name."""
+    monkeypatch.setitem(process.TIMM_NAMES, "timm:test_resnet", "test_resnet")
+    return "timm:test_resnet"
 
 
 @pytest.mark.slow
@@ -167,21 +216,35 @@ def test_facts_stand_on_the_last_line():
     assert run_for_facts(["-c", "print('hello'); print('{\"steps\": 2}')"]) == {"steps": 2}
 
 
-@pytest.mark.slow
-def test_all_programs_make_as_many_steps(tmp_path):
-    sides = ("timm, best", "torchvision, 0 workers", process.COLD, process.WARM)
-    content = run(
+def steps_of(sides, network, file):
+    """Return the sides in order, and each number of steps and images that any of them had."""
+    rows = run(
         process,
-        tmp_path / "x.json",
-        *("--backbone", "resnet18", "--images", "48", *SMALL),
+        file,
+        *("--backbone", network, "--images", "48", *SMALL),
         *(word for side in sides for word in ("--side", side)),
-    )
-    assert [row["side"] for row in content["rows"]] == list(sides)
-    counts = {(r["steps"], r["images trained"], r["images scored"]) for r in content["rows"]}
-    assert counts == {(2 * 10, 2 * 40, 2 * 8)}
+    )["rows"]
+    counts = {(r["steps"], r["images trained"], r["images scored"]) for r in rows}
+    return [row["side"] for row in rows], counts
 
 
 @pytest.mark.slow
+def test_all_programs_make_as_many_steps(tmp_path, tiny_network):
+    sides = ["timm, best", "torchvision, 0 workers", process.COLD]
+    counts = {(2 * 10, 2 * 40, 2 * 8)}
+    assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
+def test_so_does_mritk_with_the_caches_of_the_run_before(tmp_path, tiny_network):
+    sides = [process.COLD, process.WARM]
+    counts = {(2 * 10, 2 * 40, 2 * 8)}
+    assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_probe_runs_all_folds_and_seeds_against_one_pass(tmp_path):
     content = run(
         probe,
@@ -195,6 +258,7 @@ def test_probe_runs_all_folds_and_seeds_against_one_pass(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_trials_compares_one_run_with_many(tmp_path):
     content = run(
         trials,
@@ -208,12 +272,13 @@ def test_trials_compares_one_run_with_many(tmp_path):
 
 
 @pytest.mark.slow
-def test_study_runs_the_command_and_timm_trial_after_trial(tmp_path):
+@pytest.mark.usefixtures("in_this_process")
+def test_study_runs_the_command_and_timm_trial_after_trial(tmp_path, tiny_network):
     small = ("--size", "32", "--batch", "4", "--epochs", "1", "--images", "24", "--seeds", "2")
     content = run(
         study,
         tmp_path / "x.json",
-        *("--case", "networks", "--backbone", "resnet18", "--jobs", "1", "--peer", *small),
+        *("--case", "networks", "--backbone", tiny_network, "--jobs", "1", "--peer", *small),
     )
     (row,) = content["rows"]
     assert (row["case"], row["backbones"], row["seeds"], row["px"]) == ("networks", 1, 2, 32)
@@ -226,6 +291,7 @@ def test_study_runs_the_command_and_timm_trial_after_trial(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("case", ["quick", "probe"])
 def test_study_varies_the_size_of_stock_protocols(tmp_path, case):
     (row,) = run(
@@ -279,6 +345,7 @@ def test_the_document_names_commands_that_exist():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_many_trials_counts_what_further_ones_cost(tmp_path, capsys):
     file = tmp_path / "x.json"
     size = ("--rows", "1", "--seeds", "2")
