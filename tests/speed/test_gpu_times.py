@@ -141,7 +141,7 @@ def test_two_trainings_at_once():
 @pytest.mark.slow
 def test_a_training_beside_others_that_does_not_start_is_told_in_its_own_words():
     with pytest.raises(ProcessFailed, match=r"a training beside others ended: .*no_such_net"):
-        gpu_packing.packed(Case("no_such_net"), images=16, device="cpu")
+        gpu_packing.packed(Case("no_such_net"), images=16, device="cpu", count=1)
 
 
 class Lines:
