@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -47,18 +47,17 @@ def test_the_official_parts_are_read_as_they_are():
 
 
 @cache
-def pixels() -> dict[str, str]:
+def pixels() -> dict[str, int]:
     """Return a digest of the pixels of each image, by a way of its own."""
     found = {}
     for path in sorted(Path(DATA).rglob("*.jpg")):
         with Image.open(path) as image:
-            array = np.asarray(image.convert("RGB"))
-        name = path.relative_to(DATA).as_posix()
-        found[name] = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+            name = path.relative_to(DATA).as_posix()
+            found[name] = hash((image.size, image.convert("RGB").tobytes()))
     return found
 
 
-def copied(digests: dict[str, str]) -> int:
+def copied(digests: Mapping[str, object]) -> int:
     """Count the test images whose digest a training image has."""
     train = {digest for name, digest in digests.items() if name.startswith("Training")}
     return sum(digest in train for name, digest in digests.items() if name.startswith("Testing"))

@@ -50,11 +50,14 @@ def as_samples(images: Sequence[np.ndarray]) -> Samples:
 def score(
     images: Sequence[np.ndarray], plant: Plant | None, workspace: Workspace
 ) -> dict[str, float]:
-    """Return recall and the number of false pairs among ``images`` and their planted copies."""
+    """Return recall and the number of false pairs among ``images`` and their planted copies.
+
+    Signatures of the images are kept in the workspace, for the next kind of copy.
+    """
     copies = [np.ascontiguousarray(plant(image)) for image in images] if plant else []
-    samples = as_samples([*images, *copies])
-    found = find_copies([image_index(samples, workspace)])
-    origin = np.arange(len(samples)) % len(images)
+    parts = [as_samples(part) for part in (images, copies) if part]
+    found = find_copies([image_index(part, workspace) for part in parts])
+    origin = np.arange(len(images) + len(copies)) % len(images)
     false = sum(origin[pair.one] != origin[pair.other] for pair in found.pairs)
     clusters = found.clusters
     recall = np.mean(clusters[len(images) :] == clusters[: len(copies)]) if copies else np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,22 +14,38 @@ import pytest
 import torch
 
 from mritk import Subset, Workspace
+from mritk.cli.main import main
 from mritk.model import onnx_export as onnx_file
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
-@pytest.fixture
-def kept(run_toy, toy, tmp_path, audited_before):
-    """The record of one trial whose network was kept."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a plugin and the results of one trial whose network was kept."""
+    home = tmp_path_factory.mktemp("trained")
     # Blue first and three different channels: an error in either would show.
     contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
-    toy.write_text(toy.read_text().replace("InputContract(32, half, half)", contract))
-    audited_before(toy)
-    assert run_toy("--seeds", 1, "--keep-models").code == 0
+    plugin = TOY_PLUGIN.replace("InputContract(32, half, half)", contract)
+    (home / "toy.py").write_text(plugin)
+    (home / "fast.toml").write_text(FAST_PROTOCOL)
+    words = ["run", "-p", home / "toy.py", "-b", "tiny", "-d", "bands", "--device", "cpu"]
+    words += ["--protocol", home / "fast.toml", "-o", home / "results", "--seeds", 1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRITK_HOME", str(home / "home"))
+        assert main([str(word) for word in (*words, "--keep-models")]) == 0
+    return home
+
+
+@pytest.fixture
+def kept(trained, toy, tmp_path):
+    """The record of that trial, in a folder of results of the test's own."""
+    shutil.copytree(trained / "results", tmp_path / "results")
+    toy.write_text((trained / "toy.py").read_text())
     (record,) = ResultsFolder(tmp_path / "results").trials()
     return record
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mritk.cli.main import main
 from mritk.store.folder import ResultsFolder
+from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
 
 # What a person's plugin may do to a run. The file named by STUMBLE says how, and at which batch;
 # each epoch is noted in EPOCHS. Neither is part of the plugin, which stays the same.
@@ -109,14 +111,20 @@ def checkpoints(folder: Path):
     return sorted(path.name for path in (folder / "checkpoints").glob("*"))
 
 
-@pytest.fixture
-def whole(stumbling, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """The results of a run that nothing interrupts."""
-    ended, epochs = stumbling(results="whole")
-    assert ended.code == 0
-    assert epochs == [1, 2, 3]
-    assert checkpoints(tmp_path / "whole") == [], "gone once the trial file is in place"
-    return tmp_path / "whole"
+    home = tmp_path_factory.mktemp("whole")
+    (home / "toy.py").write_text(TOY_PLUGIN + STUMBLING)
+    (home / "fast.toml").write_text(FAST_PROTOCOL)
+    words = ["run", "-p", home / "toy.py", "-b", "tiny", "-d", "bands", "--device", "cpu"]
+    words += ["--protocol", home / "fast.toml", "-o", home / "results", "--seeds", 1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRITK_HOME", str(home / "home"))
+        assert main([str(word) for word in (*words, "-a", "stumble")]) == 0
+    assert (home / "epochs").read_text() == "1 2 3 "
+    assert checkpoints(home / "results") == [], "gone once the trial file is in place"
+    return home / "results"
 
 
 @pytest.mark.slow
@@ -279,7 +287,6 @@ def test_a_process_that_is_killed_and_the_same_command_again(
     stumbling, whole, toy, fast_protocol, tmp_path
 ):
     (tmp_path / "stumble").write_text(f"kill {STEPS + 1}")
-    (tmp_path / "epochs").unlink()
     command = [
         *(sys.executable, "-m", "mritk", "run", "-p", toy, "-b", "tiny", "-d", "bands"),
         *("--protocol", fast_protocol, "-o", tmp_path / "results", "--device", "cpu"),

@@ -14,22 +14,26 @@ HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "numpy", "h5py", "n
 PROBE = """
 import json, sys
 from mritk.cli.main import main
-code = main(sys.argv[2:])
-heavy = json.loads(sys.argv[1])
-print(json.dumps([code, [name for name in heavy if name in sys.modules]]), file=sys.stderr)
+heavy, commands = json.loads(sys.argv[1])
+told = []
+for arguments in commands:
+    code = main(arguments)
+    told.append([code, [name for name in heavy if name in sys.modules]])
+print(json.dumps(told), file=sys.stderr)
 """
 
 
-def imported_by(*arguments: object, home) -> tuple[int, list[str]]:
+def imported_after(commands: list[list[object]], home) -> list[tuple[int, list[str]]]:
+    """Run commands in one new process; return how each ended, and what was imported by then."""
+    words = [[str(word) for word in arguments] for arguments in commands]
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, json.dumps(HEAVY), *map(str, arguments)],
+        [sys.executable, "-c", PROBE, json.dumps([HEAVY, words])],
         capture_output=True,
         text=True,
         check=True,
         cwd=home,
     )
-    code, heavy = json.loads(done.stderr.splitlines()[-1])
-    return code, heavy
+    return [(code, heavy) for code, heavy in json.loads(done.stderr.splitlines()[-1])]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def imported_by(*arguments: object, home) -> tuple[int, list[str]]:
     ids=" ".join,
 )
 def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
-    assert imported_by(*arguments, home=tmp_path) == (0, [])
+    assert imported_after([arguments], tmp_path) == [(0, [])]
 
 
 # What the list of commands needs beside click, pluggy and what finds the plugins. Whatever comes in
@@ -131,18 +135,9 @@ def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_leaderboard_imports_neither_torch_nor_scikit_learn(run_toy, tmp_path):
     run_toy("--seeds", 1)
-    code, heavy = imported_by("leaderboard", tmp_path / "results", home=tmp_path)
+    ((code, heavy),) = imported_after([["leaderboard", tmp_path / "results"]], tmp_path)
     assert code == 0
     assert not {"torch", "torchvision", "timm", "sklearn"} & set(heavy)
-
-
-@pytest.mark.slow
-def test_showing_a_trial_does_not_import_torch(run_toy, tmp_path):
-    run_toy("--seeds", 1)
-    (trial,) = (tmp_path / "results" / "trials").glob("*.h5")
-    code, heavy = imported_by("show", trial, home=tmp_path)
-    assert code == 0
-    assert not {"torch", "torchvision", "timm"} & set(heavy)
 
 
 @pytest.mark.slow
@@ -150,7 +145,8 @@ def test_nothing_that_reads_results_imports_torch(run_toy, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     results = tmp_path / "results"
     (trial,) = (results / "trials").glob("*.h5")
-    for arguments in (
+    commands = [
+        ["show", trial],
         ["compare", results, results],
         ["differences", results],
         ["report", results],
@@ -160,6 +156,8 @@ def test_nothing_that_reads_results_imports_torch(run_toy, tmp_path):
         ["rescore", results],
         ["card", trial],
         ["merge", results, "-o", tmp_path / "other"],
-    ):
-        _, heavy = imported_by(*arguments, home=tmp_path)
+    ]
+    told = imported_after(commands, tmp_path)
+    assert told[0][0] == 0, "a trial is shown"
+    for arguments, (_, heavy) in zip(commands, told, strict=True):
         assert not {"torch", "torchvision", "timm"} & set(heavy), arguments

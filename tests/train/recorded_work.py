@@ -134,12 +134,13 @@ class Cuda:
 @contextmanager
 def pretended():
     """Put the stand-ins in the place of torch's; yield a :class:`Cuda`."""
-    cuda, set_seed = Cuda(), torch.manual_seed
+    cuda = Cuda()
 
     def manual_seed(seed):
         if cuda.recording is not None:
             raise RuntimeError("set_current_seed can be called during stream capture only if")
-        return set_seed(seed)
+        # For the CPU alone: torch notes the traceback of each call for a GPU that is not in use.
+        return torch.default_generator.manual_seed(seed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "Stream", cuda.make_stream)

@@ -30,7 +30,8 @@ from tests.train.killable_training import noise, outcome
 from tests.train.recorded_work import pretended, whole_trainings
 
 TARGETS = torch.arange(8) % 3
-TRAININGS = [*range(3), *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 40))]
+# Each pair of what two settings may be occurs in one of them.
+TRAININGS = [*range(3), *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 30))]
 
 
 @pytest.fixture
@@ -296,11 +297,8 @@ def stopping_at(last):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", TRAININGS[:6])
-@pytest.mark.parametrize("last", [4, 7])
-def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
-    number, last, tmp_path
-):
+@pytest.mark.parametrize("number", [0, *range(2, 7)])  # 1 is over before the last batch below
+def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(number, tmp_path):
     """The steps that warm up again are the steps that would have been replayed."""
 
     def setup(name, augmentation=None):
@@ -309,14 +307,11 @@ def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
         return replace(made, augmentation=augmentation or made.augmentation)
 
     with whole_trainings():
-        expected = outcome(setup("whole"))
-        try:
-            outcome(setup("stopped", stopping_at(last)))
-        except Stop:
-            resumed = outcome(setup("stopped"))
-        else:
-            pytest.skip(f"training {number} is over before batch {last}")
-    assert timeless(resumed) == timeless(expected)
+        expected = timeless(outcome(setup("whole")))
+        for last in (4, 7):
+            with pytest.raises(Stop):
+                outcome(setup(f"stopped at {last}", stopping_at(last)))
+            assert timeless(outcome(setup(f"stopped at {last}"))) == expected
 
 
 class Counted(Objective):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -14,7 +17,8 @@ from mritk.protocol.recipe import Head, Stage
 from mritk.train.checkpoint import Checkpoint
 from tests.train.killable_training import make_setup, noise, outcome
 
-TRAININGS = [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))]
+# Each pair of what two settings may be occurs in one of them.
+TRAININGS = [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 30))]
 
 
 class Stop(BaseException):
@@ -78,33 +82,39 @@ def test_stops_at_random_batches_change_nothing(number, tmp_path):
     assert found == expected
 
 
-@pytest.fixture
-def recipe(tmp_path):
+@cache
+def recipe():
     """Three stages, so that a stop can lie before, within and after the second."""
-    setup = make_setup(0, tmp_path / "unused")
-    setup.checkpoint.close()
-    return replace(
-        setup.parameters,
-        stages=(
-            Stage(epochs=2, name="head", train_last=0.0),
-            Stage(
-                epochs=2, name="all", learning_rate=1e-2, unfreeze_every=1, restart_selection=True
-            ),
-            Stage(epochs=1, name="low", tune="lora"),
-        ),
-        average=0.9,
-        mixup=0.4,
+    stages = (
+        Stage(epochs=2, name="head", train_last=0.0),
+        Stage(epochs=2, name="all", learning_rate=1e-2, unfreeze_every=1, restart_selection=True),
+        Stage(epochs=1, name="low", tune="lora"),
     )
+    return replace(parameters_of(0), stages=stages, average=0.9, mixup=0.4)
+
+
+def parameters_of(number):
+    with TemporaryDirectory() as folder:
+        setup = make_setup(number, Path(folder))
+        setup.checkpoint.close()
+        return setup.parameters
+
+
+@cache
+def unstopped():
+    """Return the outcome of ``recipe`` and its number of batches; checkpoints change neither."""
+    with TemporaryDirectory() as folder:
+        return whole(0, Path(folder), parameters=recipe(), every=1e9)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["each step", "each epoch"])
-def test_a_stop_at_every_single_batch(recipe, tmp_path, every):
+def test_a_stop_at_every_single_batch(tmp_path, every):
     """An attempt that makes one step and is stopped again gets nowhere without checkpoints in
     an epoch; five or six steps make an epoch here.
     """
-    fields = {"parameters": recipe, "every": every}
-    expected, batches = whole(0, tmp_path, **fields)
+    fields = {"parameters": recipe(), "every": every}
+    expected, batches = unstopped()
     assert batches == 27
     steps, attempts = (1 if every == 0.0 else 6), 0
     while stopped(0, tmp_path, at=steps, **fields):
@@ -116,18 +126,18 @@ def test_a_stop_at_every_single_batch(recipe, tmp_path, every):
 
 
 @pytest.mark.slow
-def test_a_training_that_is_resumed_repeats_no_step(recipe, tmp_path):
-    fields = {"parameters": recipe, "every": 0.0}
-    _, batches = whole(0, tmp_path, **fields)
+def test_a_training_that_is_resumed_repeats_no_step(tmp_path):
+    fields = {"parameters": recipe(), "every": 0.0}
+    _, batches = unstopped()
     assert stopped(0, tmp_path, at=8, **fields)
     assert whole(0, tmp_path, **fields)[1] == batches - 8
 
 
 @pytest.mark.slow
-def test_a_stop_after_the_last_step_of_an_epoch_and_before_its_end(recipe, tmp_path):
+def test_a_stop_after_the_last_step_of_an_epoch_and_before_its_end(tmp_path):
     """Nothing is left to be trained, and the validation part has not been looked at."""
-    fields = {"parameters": recipe, "every": 0.0}
-    expected, batches = whole(0, tmp_path, **fields)
+    fields = {"parameters": recipe(), "every": 0.0}
+    expected, batches = unstopped()
     setup = training(0, tmp_path, **fields)
 
     def stop(epoch):
@@ -146,10 +156,8 @@ def test_a_stop_after_the_last_step_of_an_epoch_and_before_its_end(recipe, tmp_p
 
 @pytest.mark.slow
 def test_a_head_that_began_as_a_probe_is_not_fitted_again(tmp_path):
-    setup = make_setup(1, tmp_path)
-    setup.checkpoint.close()
     probed = replace(
-        setup.parameters,
+        parameters_of(1),
         head=Head(),
         head_start="probe",
         stages=(Stage(epochs=2, learning_rate=1e-2),),
@@ -162,9 +170,9 @@ def test_a_head_that_began_as_a_probe_is_not_fitted_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_history_and_notes_are_those_of_the_whole_training(recipe, tmp_path):
-    fields = {"parameters": recipe, "every": 1e9}
-    expected, _ = whole(0, tmp_path, **fields)
+def test_history_and_notes_are_those_of_the_whole_training(tmp_path):
+    fields = {"parameters": recipe(), "every": 1e9}
+    expected, _ = unstopped()
     assert stopped(0, tmp_path, at=17, **fields)
     found, trained = whole(0, tmp_path, **fields)
     assert trained == 11, "two of five epochs, of six and five batches"
@@ -176,7 +184,7 @@ def test_history_and_notes_are_those_of_the_whole_training(recipe, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_time_before_a_stop_counts(recipe, tmp_path, monkeypatch):
+def test_the_time_before_a_stop_counts(tmp_path, monkeypatch):
     """An epoch that was interrupted took as long as both of its parts."""
     clock = [0.0]
 
@@ -185,7 +193,7 @@ def test_the_time_before_a_stop_counts(recipe, tmp_path, monkeypatch):
         return clock[0]
 
     monkeypatch.setattr("mritk.train.stage_run.time.perf_counter", tick)
-    fields = {"parameters": recipe, "every": 0.0}
+    fields = {"parameters": recipe(), "every": 0.0}
     assert stopped(0, tmp_path, at=4, **fields)
     before = clock[0]
     setup = training(0, tmp_path, **fields)
@@ -234,11 +242,9 @@ def of_another_version(path):
         (of_another_version, "it belongs to torch 1.0, not None"),
     ],
 )
-def test_what_must_not_be_used_is_told_and_the_trial_starts_again(
-    recipe, tmp_path, caplog, harm, reason
-):
-    fields = {"parameters": recipe, "every": 0.0}
-    expected = whole(0, tmp_path, **fields)
+def test_what_must_not_be_used_is_told_and_the_trial_starts_again(tmp_path, caplog, harm, reason):
+    fields = {"parameters": recipe(), "every": 0.0}
+    expected = unstopped()
     assert stopped(0, tmp_path, at=12, **fields)
     path = tmp_path / "trial.ckpt"
     harm(path)
