@@ -17,7 +17,8 @@ PROBE = """
 import sys
 from mritk.cli.main import main
 code = main(sys.argv[2:])
-print(*[name for name in sys.argv[1].split() if name in sys.modules], "end", code, file=sys.stderr)
+found = [name for name in sys.argv[1].split() if name in sys.modules]
+print(*found, "end", int(code), file=sys.stderr)
 """
 
 
