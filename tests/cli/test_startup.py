@@ -59,6 +59,8 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
 # What the list of commands needs beside click, pluggy and what finds the plugins. Whatever comes in
 # addition costs every look at it some milliseconds: import it where it is used.
 OF_PYTHON = {"copy", "dataclasses", "errno", "gc", "math", "signal", "threading", "time"}
+if sys.version_info < (3, 11):  # its importlib.metadata needs more
+    OF_PYTHON |= {"importlib._adapters", "importlib._common", "importlib.resources", "tempfile"}
 OF_MRITK = """
     mritk.__main__ mritk.backbone mritk.cli.app mritk.cli.hints mritk.cli.interrupt mritk.cli.main
     mritk.cli.streams mritk.cli.tell mritk.data.grid mritk.data.input_contract mritk.data.rank

@@ -82,7 +82,7 @@ def test_bca_of_a_skewed_sample_is_that_of_scipy():
     found, units = of_means(values, resamples=40_000, jackknife=True)
     ours = found.interval(units, method="bca")
     theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
+        (values,), np.mean, n_resamples=20_000, method="BCa", random_state=np.random.default_rng(0)
     ).confidence_interval
     error = found.standard_error
     # Student's quantiles and n - 1 draws make ours a little wider.

@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
+from packaging.version import Version
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mritk import Classification, DataError, Samples
@@ -88,7 +90,8 @@ def test_seeds_draw_different_parts_where_scikit_learn_knows_only_one():
     rows, groups = np.arange(len(samples)), units(samples)
     theirs = {tuple(scikit_learns(samples, seed)[0]) for seed in SEEDS}
     ours = {tuple(draw_part(samples, rows, groups, 5, seed)) for seed in SEEDS}
-    assert len(theirs) == 1
+    if Version(sklearn.__version__) >= Version("1.8"):  # earlier ones balance worse
+        assert len(theirs) == 1
     assert len(ours) >= 4
 
 

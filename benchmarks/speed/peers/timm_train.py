@@ -40,6 +40,7 @@ def loader(options: argparse.Namespace, model: nn.Module, *, training: bool) -> 
         "mean": config["mean"],
         "std": config["std"],
         "num_workers": options.workers,
+        "persistent_workers": options.workers > 0,
         "device": torch.device(options.device),
     }
     if training:
