@@ -9,8 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
-import click
 import pytest
 from packaging.version import Version
 
@@ -20,7 +20,7 @@ from tests.session import Session, furnish
 TOY = "mritk run -p ./mine.py -b tiny -d bands --seeds 1 --device cpu"
 RECIPE = r"it is part of the protocol .* 'mritk show quick --toml > FILE\.toml', change it there"
 # click 8.4 knows what was meant.
-KNOWS = Version(click.__version__) >= Version("8.4")
+KNOWS = Version(version("click")) >= Version("8.4")
 NEAR = r" \(Did you mean one of: 'rerun', 'run'" if KNOWS else "$"
 CODES = r"unavailable, 5 nothing to do, 130 interrupted\."
 
