@@ -34,6 +34,9 @@ PATIENCE_S, LOOK_S = 20.0, 0.01
 CHUNK = 1 << 16
 LINUX = sys.platform == "linux"
 
+# The thread that sees standard input close and the one that sees the program end both clear up.
+_CLEARING, _CLEARED = threading.Lock(), threading.Event()
+
 
 def main(command: Sequence[str], cleanup: Sequence[Sequence[str]], log: Path) -> int:
     """Run a program until it ends, or standard input does; return its exit code."""
@@ -135,7 +138,14 @@ def _until_alone(stream: int, cleanup: Sequence[Sequence[str]], output: _Output)
 
 
 def _clear(cleanup: Sequence[Sequence[str]]) -> None:
-    """End all that was started, and what it may have started meanwhile."""
+    """End all that was started, and what it may have started meanwhile; once, whoever asks."""
+    with _CLEARING:
+        if not _CLEARED.is_set():
+            _clear_now(cleanup)
+        _CLEARED.set()
+
+
+def _clear_now(cleanup: Sequence[Sequence[str]]) -> None:
     until = time.monotonic() + PATIENCE_S
     while (found := descendants(os.getpid())) and time.monotonic() < until:
         for one in found:

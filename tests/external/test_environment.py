@@ -261,6 +261,7 @@ def test_a_container_that_is_ended_is_removed(engine, tmp_path):
     called = calls()
     name = called[called.index("--name") + 1]
     assert called[-3:] == ["rm", "--force", name]
+    assert called.count("rm") == 1
 
 
 @posix

@@ -119,6 +119,9 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
 @SLOW
 def test_where_no_cluster_is_one_line_says_so(monkeypatch):
     pytest.importorskip("ray", reason="needs the extra 'ray'").shutdown()
+    # Ray would find a cluster that another process of the tests has started here.
+    monkeypatch.setattr("ray._private.services._find_address_from_flag", lambda flag: ())
+    monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda folder: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = f"127.0.0.1:{server.getsockname()[1]}"
     for address, where in (("auto", ""), (closed, ""), (f"ray://{closed}", ""), ("auto", closed)):
