@@ -59,7 +59,8 @@ def put_stderr(monkeypatch, stream):
 @pytest.fixture
 def terminal(monkeypatch):
     """Put a terminal of any width in the place of stderr."""
-    monkeypatch.delenv("CI", raising=False)
+    for name in ("CI", "COLUMNS"):  # pytest-xdist may set the latter
+        monkeypatch.delenv(name, raising=False)
     stream = Terminal()
     put_stderr(monkeypatch, stream)
     return stream
