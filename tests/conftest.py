@@ -306,6 +306,18 @@ def mritk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     return call
 
 
+def run_toy_in(folder: Path, plugin: str, *arguments: str) -> Path:
+    """Run ``tiny`` of a plugin's text on ``bands``, for several tests; return the results."""
+    (folder / "toy.py").write_text(plugin)
+    (folder / "fast.toml").write_text(FAST_PROTOCOL)
+    words = ["run", "-p", folder / "toy.py", "-b", "tiny", "-d", "bands", "--device", "cpu"]
+    words += ["--protocol", folder / "fast.toml", "-o", folder / "results", "--seeds", 1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRITK_HOME", str(folder / "home"))
+        assert main([str(word) for word in (*words, *arguments)]) == 0
+    return folder / "results"
+
+
 @pytest.fixture
 def run_toy(
     mritk: Callable[..., Ended], toy: Path, fast_protocol: Path, tmp_path: Path

@@ -13,7 +13,7 @@ import torch
 from mritk.batches.mixing import Mixing
 from mritk.plugins.registry import Registry
 from mritk.records import Augmentation
-from tests.host_waits import host_waits, needs_described_gpu
+from tests.host_waits import host_waits
 
 SIDES = {2: (32, 28), 3: (12, 16, 20)}
 REGISTRY = Registry.load()
@@ -26,7 +26,6 @@ AUGMENTATIONS = [
 
 
 @pytest.mark.slow
-@needs_described_gpu
 @pytest.mark.parametrize(("name", "dims"), AUGMENTATIONS)
 def test_no_augmentation_waits(name, dims):
     apply = REGISTRY.augmentation(name).apply
@@ -35,13 +34,11 @@ def test_no_augmentation_waits(name, dims):
         assert host_waits(partial(apply, generator=generator), (4, 1, *SIDES[dims])) == []
 
 
-@needs_described_gpu
 @pytest.mark.parametrize("mixing", [Mixing(mixup=0.4), Mixing(cutmix=1.0)], ids=str)
 def test_mixing_waits_for_nothing(mixing):
     assert host_waits(lambda batch: mixing(batch, batch[:, 0, 0, :3], 0), (4, 1, 8, 8)) == []
 
 
-@needs_described_gpu
 def test_values_that_are_fetched_or_sent_while_the_host_waits_are_found():
     """What the tests above would report."""
     mask = torch.tensor([True, False, True, False])

@@ -40,12 +40,13 @@ def worker_context(variables: Mapping[str, str]) -> ForkServerContext | SpawnCon
     from multiprocessing import resource_tracker
     from multiprocessing.forkserver import ensure_running
 
-    # Started before the block: when it starts, it lifts any block of Ctrl-C of this process.
-    resource_tracker.ensure_running()
     context = get_context("forkserver")
     context.set_forkserver_preload([name for name in LIBRARIES if name in sys.modules])
-    with variables_set({**variables, **ASLEEP}), _ctrl_c_blocked():
-        ensure_running()
+    with variables_set({**variables, **ASLEEP}):
+        # Before the block: when it starts, it lifts any block of Ctrl-C of this process.
+        resource_tracker.ensure_running()
+        with _ctrl_c_blocked():
+            ensure_running()
     return context
 
 

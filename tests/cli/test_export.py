@@ -14,12 +14,11 @@ import pytest
 import torch
 
 from mritk import Subset, Workspace
-from mritk.cli.main import main
 from mritk.model import onnx_export as onnx_file
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
-from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
+from tests.conftest import TOY_PLUGIN, run_toy_in
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -31,13 +30,7 @@ def trained(tmp_path_factory):
     # Blue first and three different channels: an error in either would show.
     contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
     plugin = TOY_PLUGIN.replace("InputContract(32, half, half)", contract)
-    (home / "toy.py").write_text(plugin)
-    (home / "fast.toml").write_text(FAST_PROTOCOL)
-    words = ["run", "-p", home / "toy.py", "-b", "tiny", "-d", "bands", "--device", "cpu"]
-    words += ["--protocol", home / "fast.toml", "-o", home / "results", "--seeds", 1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MRITK_HOME", str(home / "home"))
-        assert main([str(word) for word in (*words, "--keep-models")]) == 0
+    run_toy_in(home, plugin, "--keep-models")
     return home
 
 

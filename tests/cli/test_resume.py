@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk.cli.main import main
 from mritk.store.folder import ResultsFolder
-from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
+from tests.conftest import TOY_PLUGIN, run_toy_in
 
 # What a person's plugin may do to a run. The file named by STUMBLE says how, and at which batch;
 # each epoch is noted in EPOCHS. Neither is part of the plugin, which stays the same.
@@ -115,16 +114,10 @@ def checkpoints(folder: Path):
 def whole(tmp_path_factory):
     """The results of a run that nothing interrupts."""
     home = tmp_path_factory.mktemp("whole")
-    (home / "toy.py").write_text(TOY_PLUGIN + STUMBLING)
-    (home / "fast.toml").write_text(FAST_PROTOCOL)
-    words = ["run", "-p", home / "toy.py", "-b", "tiny", "-d", "bands", "--device", "cpu"]
-    words += ["--protocol", home / "fast.toml", "-o", home / "results", "--seeds", 1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MRITK_HOME", str(home / "home"))
-        assert main([str(word) for word in (*words, "-a", "stumble")]) == 0
+    results = run_toy_in(home, TOY_PLUGIN + STUMBLING, "-a", "stumble")
     assert (home / "epochs").read_text() == "1 2 3 "
-    assert checkpoints(home / "results") == [], "gone once the trial file is in place"
-    return home / "results"
+    assert checkpoints(results) == [], "gone once the trial file is in place"
+    return results
 
 
 @pytest.mark.slow

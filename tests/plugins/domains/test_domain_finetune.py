@@ -23,7 +23,7 @@ from mritk_domains.domain_finetune import fit_domains
 from mritk_domains.latent import LatentHead
 from mritk_domains.objective import DomainObjective
 from mritk_domains.recipe import DomainRecipe
-from tests.host_waits import host_waits, needs_described_gpu
+from tests.host_waits import host_waits
 from tests.plugins.domains.conftest import EACH, TEST, TRAIN, VAL, draw_sites, make_setup
 
 REGULARISERS = ("erm", "lddg", "coral", "mixup", "irm", "groupdro")
@@ -186,7 +186,6 @@ def test_images_are_mixed_with_those_of_another_site(domains, monkeypatch):
     assert (colours[0] != colours[1]).all()
 
 
-@needs_described_gpu
 @pytest.mark.parametrize("regulariser", ["erm", "coral", "mixup", "groupdro"])
 def test_the_loss_of_a_step_waits_for_no_gpu(regulariser, domains):
     """That of lddg waits once, in the singular value decomposition; irm's gradients need a GPU."""
