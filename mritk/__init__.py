@@ -12,15 +12,8 @@ from mritk.lazy_import import lazy_names
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone as Backbone
-    from mritk.data.derived import Derived as Derived
-    from mritk.data.derived import kept as kept
-    from mritk.data.grid import Grid as Grid
-    from mritk.data.input_contract import InputContract as InputContract
     from mritk.data.recent import Recent as Recent
-    from mritk.data.sample_grid import to_sample_grid as to_sample_grid
     from mritk.data.samples import Samples as Samples
-    from mritk.data.stored_images import images_at as images_at
-    from mritk.data.subset import Subset as Subset
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
     from mritk.errors import PluginDeprecationWarning as PluginDeprecationWarning
@@ -40,6 +33,13 @@ if TYPE_CHECKING:
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
+    from mritk.images.derived import Derived as Derived
+    from mritk.images.derived import kept as kept
+    from mritk.images.grid import Grid as Grid
+    from mritk.images.input_contract import InputContract as InputContract
+    from mritk.images.sample_grid import to_sample_grid as to_sample_grid
+    from mritk.images.stored_images import images_at as images_at
+    from mritk.images.subset import Subset as Subset
     from mritk.lazy_import import lazy as lazy
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
@@ -99,14 +99,14 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "mritk.backbone": "Backbone",
-    "mritk.data.derived": "Derived kept",
-    "mritk.data.grid": "Grid",
-    "mritk.data.input_contract": "InputContract",
+    "mritk.images.derived": "Derived kept",
+    "mritk.images.grid": "Grid",
+    "mritk.images.input_contract": "InputContract",
     "mritk.data.recent": "Recent",
-    "mritk.data.sample_grid": "to_sample_grid",
-    "mritk.data.stored_images": "images_at",
+    "mritk.images.sample_grid": "to_sample_grid",
+    "mritk.images.stored_images": "images_at",
     "mritk.data.samples": "Samples",
-    "mritk.data.subset": "Subset",
+    "mritk.images.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",
     "mritk.evaluate.metric": "Metric Undefined",
     "mritk.execute.beside": "jobs_beside",

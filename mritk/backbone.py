@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mritk.data.input_contract import IMAGENET, InputContract
 from mritk.errors import NotSupplied, Unavailable, UsageError
 from mritk.files.digests import sha256_of
 from mritk.files.mistaken_file import stand_in
 from mritk.files.workspace import Workspace
+from mritk.images.input_contract import IMAGENET, InputContract
 from mritk.records import Architecture, Weights
 
 SCRATCH = "scratch"

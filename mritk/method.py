@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mritk.backbone import Backbone
-    from mritk.data.grid import GridLike, Size
-    from mritk.data.subset import Subset
     from mritk.files.workspace import Workspace
+    from mritk.images.grid import GridLike, Size
+    from mritk.images.subset import Subset
     from mritk.records import Augmentation
     from mritk.tasks.task import Task
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mritk.data.input_contract import IMAGENET, InputContract
+from mritk.images.input_contract import IMAGENET, InputContract
 from mritk.lazy_import import lazy, schema_of
 
 if TYPE_CHECKING:

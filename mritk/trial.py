@@ -16,10 +16,10 @@ import numpy as np
 from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
 from mritk.backbone import Backbone
-from mritk.data.grid import Size
 from mritk.data.rank import of_rank
 from mritk.data.samples import Samples
 from mritk.errors import ExitCode
+from mritk.images.grid import Size
 from mritk.method import Method
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset

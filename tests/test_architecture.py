@@ -30,8 +30,9 @@ FLOORS = [
     ["model", "store"],
     ["external", "protocol"],
     ["method"],
-    ["audit", "backbone", "evaluate"],
-    ["records", "splits"],
+    ["backbone", "evaluate"],
+    ["audit", "records"],
+    ["images", "splits"],
     ["data"],
     ["reading", "text"],
     ["files"],
@@ -224,7 +225,7 @@ def test_a_decision_on_a_kind_is_found_however_it_is_written(planted):
 
 
 # What reads pixels or maps them to a network; and what makes samples and networks to test others.
-DECIDE_ON_RANK = ("data", "batches", "model", "audit", "testing")
+DECIDE_ON_RANK = ("data", "images", "batches", "model", "audit", "testing")
 # It is the network: its input contract, and the layers of one.
 IS_A_NETWORK = ("mritk/backbone.py", "plugins/mritk_huggingface/pooled_encoder.py")
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mritk.audit.audit import Audit
 from mritk.audit.text import confirmation
-from mritk.data.channels import one_channel
+from mritk.images.channels import one_channel
 from mritk.machine.in_threads import in_threads
 from mritk.text.visible import visible
 

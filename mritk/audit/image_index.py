@@ -13,11 +13,11 @@ import numpy as np
 from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.signature import SIDES, coverage, signature
-from mritk.data.channels import one_channel
 from mritk.data.samples import Samples, array_digest
 from mritk.errors import one_line
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
+from mritk.images.channels import one_channel
 from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mritk.data.shaping import resized_volume
+from mritk.images.shaping import resized_volume
 
 # (first, last) along each axis, in pixels.
 Box = tuple[tuple[float, float], ...]

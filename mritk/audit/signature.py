@@ -16,7 +16,7 @@ from mritk.audit.detail import detail
 from mritk.audit.filters import blurred
 from mritk.audit.shrink import ROUGHLY, Box, Shrinkable
 from mritk.data.samples import array_digest
-from mritk.data.shaping import without_equal_channels
+from mritk.images.shaping import without_equal_channels
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
 # in is still seen there, and what JPEG does to fine detail is not.

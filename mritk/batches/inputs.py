@@ -13,8 +13,8 @@ from torch import nn
 
 from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images
-from mritk.data.stored_images import StoredImages
-from mritk.data.subset import Subset
+from mritk.images.stored_images import StoredImages
+from mritk.images.subset import Subset
 from mritk.machine import lanes
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mritk.batches.transfer import CudaLink, DoubleBuffer, Link
-from mritk.data.stored_images import StoredImages
+from mritk.images.stored_images import StoredImages
 
 logger = logging.getLogger("mritk")
 

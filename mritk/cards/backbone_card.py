@@ -7,8 +7,8 @@ from typing import Any
 
 from mritk.backbone import Backbone
 from mritk.cards.licence_terms import hub_fields, terms_of
-from mritk.data.grid import size_text
-from mritk.data.input_contract import InputContract
+from mritk.images.grid import size_text
+from mritk.images.input_contract import InputContract
 from mritk.store.kept_model import NOTICE
 from mritk.text.markdown import code_block, escape, front_matter, table
 

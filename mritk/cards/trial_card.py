@@ -19,10 +19,10 @@ from mritk.cards.card_metrics import (
 )
 from mritk.cards.licence_terms import NOT_STORED, hub_fields, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
-from mritk.data.grid import size_text
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
+from mritk.images.grid import size_text
 from mritk.protocol.words import protocol_words
 from mritk.results.doubts import never_selected
 from mritk.store.kept_model import NOTICE

@@ -64,7 +64,7 @@ def tell_data(plan: StudyPlan) -> None:
 
 def _division_lines(trial: Trial) -> Iterator[str]:
     """Yield which fold is described, and how balanced the parts of a division are."""
-    from mritk.data.label_maps import background_alone
+    from mritk.images.label_maps import background_alone
     from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
     from mritk.text.listed import first_few
 

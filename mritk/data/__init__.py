@@ -1,1 +1,1 @@
-"""An open dataset: its samples, decoded once, joined with others, and parts of it."""
+"""An open dataset: its samples, whose patients they are of, and datasets joined."""

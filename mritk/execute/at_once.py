@@ -6,8 +6,8 @@ import math
 import os
 from collections.abc import Sequence
 
-from mritk.data.decoded_size import sides_of_first
-from mritk.data.grid import Grid
+from mritk.images.decoded_size import sides_of_first
+from mritk.images.grid import Grid
 from mritk.machine.cores import available_cores
 from mritk.machine.host_memory import available_bytes
 from mritk.protocol.recipe import Probe

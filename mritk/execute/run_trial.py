@@ -15,10 +15,10 @@ import numpy as np
 
 import mritk
 from mritk.audit.verdict import verdict
-from mritk.data.subset import Subset
 from mritk.errors import MritkError
 from mritk.execute.scoring import embedding_of, predictions_of
 from mritk.files.workspace import Workspace
+from mritk.images.subset import Subset
 from mritk.machine.engine import Engine
 from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names

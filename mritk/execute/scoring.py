@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mritk.data.subset import Subset
 from mritk.errors import DataError, MritkError
 from mritk.evaluate.cases import case_scores
+from mritk.images.subset import Subset
 from mritk.method import Fitted
 from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from mritk.data.grid import GridLike
-from mritk.data.sample_grid import to_sample_grid
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.evaluate.localisation import matched_dice, matched_iou, pointing
 from mritk.evaluate.map_metrics import LOCATED
 from mritk.explain.faithfulness import faithfulness
+from mritk.images.grid import GridLike
+from mritk.images.sample_grid import to_sample_grid
 from mritk.model.model_file import TrainedModel
 
 

@@ -12,13 +12,13 @@ from torch import nn
 
 from mritk.batches.resident import ResidentImages
 from mritk.data.rank import of_rank
-from mritk.data.subset import Subset
 from mritk.errors import MritkError
 from mritk.evaluate.map_metrics import COLUMNS
 from mritk.explain.attribution import attributed
 from mritk.explain.case import Case, similarity
 from mritk.explain.controls import random_places, with_random_weights
 from mritk.files.workspace import Workspace
+from mritk.images.subset import Subset
 from mritk.model.model_file import TrainedModel
 from mritk.records import Explainer
 from mritk.store.explanations import RANDOM_PLACES, RANDOM_WEIGHTS, Explanations

@@ -13,9 +13,9 @@ import numpy as np
 from mritk.data.rank import is_volume
 from mritk.data.sample_files import file_name, label_map_file, write_label_map, write_sample
 from mritk.data.samples import Samples
-from mritk.data.subset import Subset
 from mritk.data.volume_space import Space
 from mritk.external.environment import Environment, Mount
+from mritk.images.subset import Subset
 from mritk.seeds import derive
 
 PREDICT = "predict"

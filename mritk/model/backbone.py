@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from mritk.backbone import Backbone
-from mritk.data.grid import Grid, Size, size_text
 from mritk.data.rank import of_rank
 from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
+from mritk.images.grid import Grid, Size, size_text
 from mritk.model.blocks import Block, blocks_of
 from mritk.model.weights import MatchReport, load_proven
 from mritk.seeds import derive

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from mritk.data.input_contract import InputContract
 from mritk.errors import UsageError
+from mritk.images.input_contract import InputContract
 
 # ITU-R BT.601 luma, the weights by which Pillow turns colour to grey.
 LUMA = (0.299, 0.587, 0.114)

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from mritk.backbone import Backbone
-from mritk.data.grid import Grid, Size
+from mritk.images.grid import Grid, Size
 from mritk.machine.device import resolve_precision
 from mritk.machine.precision import computing_in
 

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
-from mritk.data.input_contract import InputContract
 from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
+from mritk.images.input_contract import InputContract
 from mritk.model.contract import Normalise
 from mritk.model.head_layout import build_described_head, describe_head
 from mritk.model.lora import merged_state

@@ -1,7 +1,7 @@
 """Features of a frozen backbone: computed once for a dataset, then shared by all trials.
 
 They are kept under everything that shapes them (backbone, weight file, input, device, code); see
-:mod:`mritk.data.derived`. Where they are kept already, neither is the network built nor its
+:mod:`mritk.images.derived`. Where they are kept already, neither is the network built nor its
 weight file loaded.
 """
 
@@ -18,12 +18,12 @@ import torch
 
 from mritk.backbone import Backbone
 from mritk.batches.inputs import Inputs
-from mritk.data.derived import Derived, Made, Pixels
-from mritk.data.subset import Subset
 from mritk.errors import MritkError, Unavailable
 from mritk.files.code_state import library_versions, source_digest
 from mritk.files.digests import sha256_of
 from mritk.files.workspace import Workspace
+from mritk.images.derived import Derived, Made, Pixels
+from mritk.images.subset import Subset
 from mritk.method import Setup
 from mritk.model.backbone import load_backbone
 from mritk.model.flops import count_flops

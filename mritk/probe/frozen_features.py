@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mritk.batches.inputs import Inputs
-from mritk.data.subset import Subset
+from mritk.images.subset import Subset
 from mritk.method import Setup
 from mritk.model.evaluation_mode import evaluation_mode
 from mritk.probe.features import FrozenBackbone

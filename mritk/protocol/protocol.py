@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from mritk.backbone import Normalisation, Resize
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.evaluate.metrics import all_metrics, of_any_region
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
 from mritk.method import Method, Precision, SelectionRule
 from mritk.protocol.tomltext import TomlText, near_miss
 from mritk.protocol.variation import Changes, changed, varied_name

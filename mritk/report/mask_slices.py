@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.channels import one_channel
 from mritk.data.samples import Samples
+from mritk.images.channels import one_channel
 from mritk.report.hardest import hardest_first
 from mritk.report.row_labels import labelled
 from mritk.report.thumbnails import outline, png_address

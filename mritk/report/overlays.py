@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 
-from mritk.data.channels import one_channel
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
+from mritk.images.channels import one_channel
 from mritk.report.thumbnails import outline, png_address
 from mritk.store.explanations import Explanations
 

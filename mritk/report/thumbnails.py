@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mritk.data.channels import one_channel
 from mritk.data.samples import Samples
+from mritk.images.channels import one_channel
 
 SIDE = 96
 

@@ -10,9 +10,9 @@ from shlex import quote
 from typing import TypeVar
 
 from mritk.backbone import FILE_PREFIX, Backbone
-from mritk.data.grid import Grid
 from mritk.data.rank import VOLUME, is_volume
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
+from mritk.images.grid import Grid
 from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.suffixes import is_image_name

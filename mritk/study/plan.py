@@ -12,15 +12,13 @@ import numpy as np
 from mritk.audit.audit import Audit, audit
 from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.backbone import SCRATCH, Backbone
-from mritk.data.decode import decoded, is_decoded
-from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
-from mritk.data.grid import Grid, GridLike
-from mritk.data.label_maps import require_label_maps, require_regions
-from mritk.data.preprocessing import Preprocessing
 from mritk.data.rank import has_grid, of_rank
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
 from mritk.files.workspace import Workspace
+from mritk.images.decode import Decoding, decode_all
+from mritk.images.decoded_size import require_room_for
+from mritk.images.label_maps import require_label_maps, require_regions
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.protocol.variation import Changes
@@ -43,9 +41,6 @@ from mritk.study.refusals import (
 )
 from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Plan, Trial
-
-# Grid, interpolation and preprocessing of images that trials will ask for.
-Decoding = tuple[GridLike, str, Preprocessing]
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +256,11 @@ class Planner:
                     require_large_enough(samples, as_read, backbone, protocol)
                 require_regions(samples)
                 if index is not None:
-                    self._decode(samples, index, self._decodings(samples, protocols, backbones))
+                    wanted = self._decodings(samples, protocols, backbones)
+                    require_room_for(samples, wanted, index.shapes, index.modes, self.workspace)
+                    if self.decode:
+                        told = partial(self.progress, "decoding")
+                        decode_all(samples, wanted, self.workspace, told)
                 return samples, tuple(skipped)
             except UnreadableSamples as error:
                 if not self.skip_unreadable:
@@ -277,7 +276,7 @@ class Planner:
             size = of_rank(samples.spatial_dims, protocol.image_size, protocol.volume_size)
             contract = backbone.input
             grid = contract.grid(size or contract.size)
-            wanted.add((grid, contract.interpolation, protocol.preprocessing))
+            wanted.add(Decoding(grid, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
     def _pairs(
@@ -287,20 +286,6 @@ class Planner:
         for protocol, backbone in product(protocols, backbones):
             if self.registry.method(protocol.method).uses_backbone:
                 yield protocol, _given(backbone, protocol)
-
-    def _decode(self, samples: Samples, index: ImageIndex, decodings: Sequence[Decoding]) -> None:
-        workspace = self.workspace
-        absent = [d for d in decodings if not is_decoded(samples, *d[:2], workspace, d[2])]
-        if absent:
-            shapes, modes, named = index.shapes, index.modes, len(samples.channels)
-            needed = sum(decoded_bytes(shapes, modes, d[0], d[2], named) for d in absent)
-            sizes = [Grid.of(d[0]).size for d in absent]
-            require_room(needed, sizes, workspace.near("decoded") or workspace.folder("decoded"))
-            for grid in {d[0] for d in absent}:
-                warn_of_cropping(samples, shapes, grid)
-        for grid, interpolation, preprocessing in decodings if self.decode else ():
-            told = partial(self.progress, "decoding")
-            decoded(samples, grid, interpolation, workspace, preprocessing, told)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:

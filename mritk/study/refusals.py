@@ -7,11 +7,11 @@ from contextlib import suppress
 from shlex import quote
 
 from mritk.backbone import Backbone
-from mritk.data.grid import size_text
 from mritk.data.rank import is_volume, of_rank
 from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError, UsageError
 from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.images.grid import size_text
 from mritk.method import Method
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol

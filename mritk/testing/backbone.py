@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
-from mritk.data.grid import Size, size_text
 from mritk.errors import Unavailable
 from mritk.files.workspace import Workspace
+from mritk.images.grid import Size, size_text
 from mritk.testing.check import (
     Defect,
     NotApplicable,

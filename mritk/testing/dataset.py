@@ -10,10 +10,10 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from mritk.data.label_maps import require_label_maps
 from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError, Unavailable
 from mritk.files.workspace import Workspace
+from mritk.images.label_maps import require_label_maps
 from mritk.records import Dataset
 from mritk.testing.check import (
     Defect,

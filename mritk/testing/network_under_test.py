@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mritk.backbone import Backbone
-from mritk.data.grid import Grid, Size
 from mritk.files.workspace import Workspace
+from mritk.images.grid import Grid, Size
 from mritk.testing.check import Defect, NotApplicable, UnderTest
 
 if TYPE_CHECKING:

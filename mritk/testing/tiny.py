@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mritk.data.input_contract import InputContract
 from mritk.data.samples import Samples
+from mritk.images.input_contract import InputContract
 from mritk.records import Architecture, Dataset
 from mritk.tasks.classification import Classification
 from mritk.tasks.regression import Regression

@@ -13,8 +13,8 @@ import numpy as np
 
 from mritk.backbone import Backbone
 from mritk.data.samples import Samples
-from mritk.data.subset import Subset
 from mritk.files.workspace import Workspace
+from mritk.images.subset import Subset
 from mritk.method import Method
 from mritk.records import Augmentation
 from mritk.testing.check import NotApplicable, UnderTest

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mritk.batches.views import views_of
-from mritk.data.subset import Subset
+from mritk.images.subset import Subset
 from mritk.machine.device import repeatable
 from mritk.machine.lanes import until_computed
 from mritk.model.alike import once

@@ -8,7 +8,7 @@ import torch
 
 from mritk.batches.order import epoch_batches
 from mritk.batches.resident import ResidentImages
-from mritk.data.stored_images import StoredImages
+from mritk.images.stored_images import StoredImages
 
 RNG = np.random.default_rng(0)
 

@@ -356,7 +356,7 @@ def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
     text = fast_protocol.read_text()
     fast_protocol.write_text(text.replace("image_size = 32", "image_size = 16384"))
     nearly_full = SimpleNamespace(free=10**9)
-    monkeypatch.setattr("mritk.data.decoded_size.shutil.disk_usage", lambda _: nearly_full)
+    monkeypatch.setattr("mritk.images.decoded_size.shutil.disk_usage", lambda _: nearly_full)
     ended = run_toy("--seeds", 1, *options)
     assert ended.code == 3
     assert "not enough space for 24.2 GB of decoded images (16384 px)" in ended.err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mritk.data.join import join
-from mritk.data.subset import Subset
+from mritk.images.subset import Subset
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -210,6 +211,16 @@ def test_all_sides_train_one_network():
 def test_a_process_that_fails_ends_the_command_with_its_last_words():
     with pytest.raises(ProcessFailed, match=r"(?s)ended with 3.*no more"):
         run_python(["-c", "import sys; print('no more', file=sys.stderr); sys.exit(3)"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt others")
+def test_the_time_of_a_process_that_its_parent_does_not_wait_for_counts():
+    """Otherwise the workers of a run would be taken for others that load the machine."""
+    computes = "import time\nwhile time.process_time() < 0.2: pass"
+    leaves = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {computes!r}])"
+    before = os.times().children_user
+    run_python(["-c", leaves])
+    assert os.times().children_user - before >= 0.15
 
 
 def test_facts_stand_on_the_last_line():

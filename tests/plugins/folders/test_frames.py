@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mritk import Classification, DataError, Segmentation, UsageError, grey_levels
-from mritk.data.decode import decoded
 from mritk.data.patients import PatientRule, require_patients, with_patients
+from mritk.images.decode import decoded
 from mritk.plugins.options import options_text
 from mritk.splits.splits import SplitRule, make_folds
 from mritk_folders.bids import read_bids

@@ -39,7 +39,7 @@ def test_the_tensor_that_enters_each_network_has_the_size_that_timm_declares(
 ):
     """A hook on the stem sees what a trial under 'bengs2021' sends; there the pass ends."""
     from mritk.batches.inputs import Inputs
-    from mritk.data.subset import Subset
+    from mritk.images.subset import Subset
 
     protocol = find_protocol("bengs2021", registry)
     samples = registry.dataset("tiles:sharp,cases=2,tiles=1").open(workspace)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from mritk import DataError, Subset, UsageError
-from mritk.data.stored_images import StoredImages
+from mritk.images.stored_images import StoredImages
 from mritk.method import SelectionRule
 from mritk.testing import check_method
 from mritk_volumes import voxels

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from mritk.data.grid import Grid, GridLike
-from mritk.data.shaping import RESAMPLING
 from mritk.errors import DataError, UsageError
+from mritk.images.grid import Grid, GridLike
+from mritk.images.shaping import RESAMPLING
 
 Shape = tuple[int, ...]
 

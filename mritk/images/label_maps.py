@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mritk.data.channels import channels_code
-from mritk.data.decode import grid_identity
-from mritk.data.grid import Grid, GridLike
-from mritk.data.sample_grid import fit_label_map
 from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
+from mritk.images.channels import channels_code
+from mritk.images.decode import grid_identity
+from mritk.images.grid import Grid, GridLike
+from mritk.images.sample_grid import fit_label_map
 from mritk.machine.in_threads import in_threads
 
 WHAT, MAPS = "label maps", "maps"

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk.data.grid import Grid, GridLike, Size, size_text
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
-from mritk.data.sample_grid import share_kept
 from mritk.data.samples import Samples
 from mritk.errors import StoreError
+from mritk.files.workspace import Workspace
+from mritk.images.decode import Decoding, is_decoded
+from mritk.images.grid import Grid, GridLike, Size, size_text
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.sample_grid import share_kept
 
 logger = logging.getLogger("mritk")
 
@@ -32,7 +34,7 @@ def decoded_bytes(
     preprocessing: Preprocessing = UNCHANGED,
     named: int = 0,
 ) -> int:
-    """Return the bytes of the array that :func:`mritk.data.decode.decoded` will write.
+    """Return the bytes of the array that :func:`mritk.images.decode.decoded` will write.
 
     Args:
         shapes: Per sample, its shape; ``()`` if it cannot be read.
@@ -81,6 +83,36 @@ def warn_of_cropping(samples: Samples, shapes: Sequence[tuple[int, ...]], size: 
             "whole one, set image_size (or volume_size) in the protocol higher",
             *(size_text(grid.size), 100 * kept, size_text(tuple(typical))),
         )
+
+
+def require_room_for(
+    samples: Samples,
+    decodings: Sequence[Decoding],
+    shapes: Sequence[tuple[int, ...]],
+    modes: Sequence[str],
+    workspace: Workspace,
+) -> None:
+    """Refuse to decode what does not fit on the disk; warn of much, and of grids that crop much.
+
+    Args:
+        samples: Images or volumes.
+        decodings: How they will be decoded; those that were before take no more room.
+        shapes: Per audited sample, as for :func:`decoded_bytes`.
+        modes: Likewise.
+        workspace: Where they will be kept.
+
+    Raises:
+        StoreError: There is not so much room.
+    """
+    absent = [one for one in decodings if not is_decoded(samples, *one[:2], workspace, one[2])]
+    if not absent:
+        return
+    named = len(samples.channels)
+    needed = sum(decoded_bytes(shapes, modes, one.grid, one.preprocessing, named) for one in absent)
+    sizes = [Grid.of(one.grid).size for one in absent]
+    require_room(needed, sizes, workspace.near("decoded") or workspace.folder("decoded"))
+    for grid in {one.grid for one in absent}:
+        warn_of_cropping(samples, shapes, grid)
 
 
 def require_room(needed: int, sides: Sequence[Size], folder: Path) -> None:

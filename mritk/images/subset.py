@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.decode import decoded
-from mritk.data.derived import Compute, Derived, derived
-from mritk.data.grid import GridLike
-from mritk.data.label_maps import label_maps
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
-from mritk.data.stored_images import StoredImages
 from mritk.errors import UsageError
 from mritk.files.workspace import Workspace
+from mritk.images.decode import decoded
+from mritk.images.derived import Compute, Derived, derived
+from mritk.images.grid import GridLike
+from mritk.images.label_maps import label_maps
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.stored_images import StoredImages
 from mritk.machine.host_memory import fits_in_memory
 from mritk.tasks.unlabelled import Unlabelled
 
@@ -29,7 +29,7 @@ class Subset:
         samples: The samples of this subset, in order.
         decode: Returns their decoded images for a size or grid and an interpolation.
         derive: Returns their rows of values computed once from all images of the dataset, for a
-            key and a computation; see :func:`mritk.data.derived.derived`.
+            key and a computation; see :func:`mritk.images.derived.derived`.
         map_labels: Returns their label maps for a size or grid.
     """
 

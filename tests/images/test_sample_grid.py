@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mritk import DataError, Grid, UsageError, to_sample_grid
-from mritk.data.sample_grid import fit_channel, fit_label_map
-from mritk.data.shaping import resized_volume
+from mritk.images.sample_grid import fit_channel, fit_label_map
+from mritk.images.shaping import resized_volume
 
 RNG = np.random.default_rng(0)
 VOLUME = RNG.integers(0, 256, (10, 12, 9), dtype=np.uint8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mritk.data.stored_images import StoredImages
-from mritk.data.subset import Subset
+from mritk.images.stored_images import StoredImages
+from mritk.images.subset import Subset
 
 WHOLE = np.random.default_rng(0).integers(0, 256, (9, 4, 5), dtype=np.uint8)
 ROWS = np.array([7, 2, 5, 0])

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mritk.data.channels import channels_code
-from mritk.data.decode import decoded
-from mritk.data.grid import GridLike
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
-from mritk.data.shaping import shaping_code
 from mritk.errors import MritkError
 from mritk.files.kept import Draft
 from mritk.files.kept import kept as kept_entry
 from mritk.files.workspace import Workspace
+from mritk.images.channels import channels_code
+from mritk.images.decode import decoded
+from mritk.images.grid import GridLike
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.shaping import shaping_code
 
 VALUES = "values"
 
@@ -74,9 +75,8 @@ def derived(
     """
 
     def make() -> Made:
-        values, facts = compute(
-            lambda size, how: decoded(samples, size, how, workspace, preprocessing)
-        )
+        pixels = partial(decoded, samples, workspace=workspace, preprocessing=preprocessing)
+        values, facts = compute(pixels)
         if len(values) != len(samples):
             raise MritkError(f"{len(values)} rows were derived from {len(samples)} samples")
         return values, facts

@@ -9,10 +9,10 @@ import pytest
 
 from mritk import Classification, Grid, Samples
 from mritk.audit.image_index import image_index
-from mritk.data.decode import decoded, is_decoded
-from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
-from mritk.data.preprocessing import Preprocessing
 from mritk.errors import StoreError
+from mritk.images.decode import decoded, is_decoded
+from mritk.images.decoded_size import decoded_bytes, require_room, warn_of_cropping
+from mritk.images.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
 GREY = list(RNG.integers(0, 256, (4, 20, 30), dtype=np.uint8))

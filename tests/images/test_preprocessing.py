@@ -7,9 +7,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from mritk import Classification, Samples
-from mritk.data.decode import decoded
-from mritk.data.preprocessing import Preprocessing
-from mritk.data.subset import Subset
+from mritk.images.decode import decoded
+from mritk.images.preprocessing import Preprocessing
+from mritk.images.subset import Subset
 from mritk.store.folder import ResultsFolder
 
 RNG = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def test_a_protocol_treats_all_parts_as_if_the_dataset_had_been_so(
     fast_protocol.write_text(plain)
     given = "read=lambda i: Preprocessing(blur=2.0).of(images[i], spatial_dims=2)"
     toy.write_text(
-        "from mritk.data.preprocessing import Preprocessing\n"
+        "from mritk.images.preprocessing import Preprocessing\n"
         + text.replace("from __future__ import annotations\n", "").replace(
             "read=lambda i: images[i]", given
         )

@@ -1,7 +1,7 @@
 """Samples of several channels, such as MRI sequences, and fits other than a square or a cube.
 
 Grey and coloured images and grey volumes that are stretched to one side are made by
-:mod:`mritk.data.shaping`; here its rules are applied to each channel. The source of this file is
+:mod:`mritk.images.shaping`; here its rules are applied to each channel. The source of this file is
 part of the key of what it makes.
 """
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk.data import grid as grids
-from mritk.data import sample_grid
-from mritk.data.grid import Grid
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
-from mritk.data.sample_grid import fit_channel
-from mritk.data.shaping import Shaping
 from mritk.errors import DataError
 from mritk.files.code_state import digest_of_sources
+from mritk.images import grid as grids
+from mritk.images import sample_grid
+from mritk.images.grid import Grid
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.sample_grid import fit_channel
+from mritk.images.shaping import Shaping
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class ChannelShaping:
 
 @cache
 def channels_code() -> tuple[str, ...]:
-    """Return the code that rows depend on besides :func:`mritk.data.shaping.shaping_code`."""
+    """Return the code that rows depend on besides :func:`mritk.images.shaping.shaping_code`."""
     files = (__file__, sample_grid.__file__, grids.__file__)
     return tuple(digest_of_sources(Path(file)) for file in files)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mritk.data import preprocessing
-from mritk.data.preprocessing import Preprocessing
 from mritk.errors import DataError
 from mritk.files.code_state import digest_of_sources, versions
+from mritk.images import preprocessing
+from mritk.images.preprocessing import Preprocessing
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mritk.data.subset import Subset
+from mritk.images.subset import Subset
 
 
 def test_a_subset_holds_its_own_rows_in_order(make_samples, workspace):

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mritk import Classification, DataError, Samples
-from mritk.data.decode import decoded
 from mritk.data.samples import UnreadableSamples
+from mritk.images.decode import decoded
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 37, 53), dtype=np.uint8)

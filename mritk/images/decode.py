@@ -7,24 +7,33 @@ float16).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from mritk.data.channels import ChannelShaping, channels_code
-from mritk.data.grid import Grid, GridLike
 from mritk.data.identified import SampleChanged
-from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept, key_of
 from mritk.files.workspace import Workspace
+from mritk.images.channels import ChannelShaping, channels_code
+from mritk.images.grid import Grid, GridLike
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.machine.in_threads import in_threads
 
 WHAT, IMAGES = "decoded images", "images"
+
+
+class Decoding(NamedTuple):
+    """How images are decoded: the grid, the interpolation, and the preprocessing after it."""
+
+    grid: GridLike
+    interpolation: str
+    preprocessing: Preprocessing = UNCHANGED
 
 
 class _ColourFound(Exception):
@@ -88,6 +97,21 @@ def is_decoded(
     rows = _Rows(samples, Grid.of(size), interpolation, preprocessing)
     places = (workspace.folder("decoded"), workspace.near("decoded"))
     return any((place / key_of(rows.identity)).is_dir() for place in places if place)
+
+
+def decode_all(
+    samples: Samples,
+    decodings: Iterable[Decoding],
+    workspace: Workspace,
+    progress: Callable[[float], None],
+) -> None:
+    """Decode all samples in each of these ways, where that was not done before.
+
+    Raises:
+        UnreadableSamples, SampleChanged, DataError: See :func:`decoded`.
+    """
+    for grid, interpolation, preprocessing in decodings:
+        decoded(samples, grid, interpolation, workspace, preprocessing, progress)
 
 
 @dataclass(frozen=True, eq=False)

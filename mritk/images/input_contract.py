@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from mritk.data.grid import Fit, Grid, GridLike, Size, Spacing
+from mritk.images.grid import Fit, Grid, GridLike, Size, Spacing
 
 # Fields that came later, and fields that do not change a pixel.
 LATER = {"identity": "unless default"}

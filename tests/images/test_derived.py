@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mritk import MritkError, Subset, Workspace
-from mritk.data.derived import derived, kept
 from mritk.errors import StoreError
+from mritk.images.derived import derived, kept
 
 KEY = {"what": "means", "size": 4}
 

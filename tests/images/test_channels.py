@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mritk import Classification, DataError, Grid, Samples, Segmentation, Subset, UsageError
-from mritk.data.channels import one_channel
-from mritk.data.decode import decoded, is_decoded
-from mritk.data.label_maps import background_alone, require_label_maps, require_regions
-from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import UnreadableSamples
+from mritk.images.channels import one_channel
+from mritk.images.decode import decoded, is_decoded
+from mritk.images.label_maps import background_alone, require_label_maps, require_regions
+from mritk.images.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
 NAMES = ("t1", "t1ce", "t2", "flair")
