@@ -102,7 +102,7 @@ class ResidentImages:
     def _delivered(self, chosen: torch.Tensor) -> torch.Tensor:
         if not self._channels_first:
             chosen = chosen.movedim(-1, 1) if self._channels_last else chosen.unsqueeze(1)
-        return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen.float()
+        return chosen.div(255) if chosen.dtype == torch.uint8 else chosen.float()
 
 
 def _as_tensor(images: np.ndarray | StoredImages) -> torch.Tensor | StoredImages:

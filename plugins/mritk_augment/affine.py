@@ -78,7 +78,10 @@ def rigid_on_oblong(matrices: torch.Tensor, images: torch.Tensor) -> torch.Tenso
     Positions are shares of the sides, which may be of different lengths.
     """
     # In the order x, y, z: the last axis first.
-    sides = torch.tensor(images.shape[:1:-1]).to(matrices)
+    shape = images.shape[:1:-1]
+    if len(set(shape)) == 1:
+        return matrices
+    sides = torch.tensor(shape).to(matrices)
     matrices[..., :-1] *= sides / sides.unsqueeze(1)
     return matrices
 
@@ -96,9 +99,9 @@ def compose(
     The linear part is rotation · shear / zoom; shifts are in half sides.
     """
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
-    first = torch.stack([cos, cos * shear - sin, shift_x], dim=-1)
-    second = torch.stack([sin, sin * shear + cos, shift_y], dim=-1)
-    return torch.stack([first, second], dim=1)
+    first = [cos, cos * shear - sin, shift_x]
+    second = [sin, sin * shear + cos, shift_y]
+    return torch.stack([*first, *second], dim=-1).reshape(-1, 2, 3)
 
 
 def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
@@ -120,11 +123,19 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 
 
 def centres(count: int, like: torch.Tensor) -> torch.Tensor:
-    """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
-    return _centres(count, like.dtype).to(like.device, non_blocking=True)
+    """Return the positions of ``count`` pixel centres on an axis from -1 to 1.
+
+    Every caller gets the same tensor, which nobody may write to.
+    """
+    # What one stream has sent to a GPU need not be there yet for another.
+    stream = torch.cuda.current_stream(like.device) if like.is_cuda else None
+    return _centres(count, like.dtype, like.device, stream)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 @torch.inference_mode(mode=False)  # made while evaluating, it could not be trained through
-def _centres(count: int, dtype: torch.dtype) -> torch.Tensor:
-    return (2 * torch.arange(count, dtype=dtype) + 1) / count - 1
+def _centres(
+    count: int, dtype: torch.dtype, device: torch.device, stream: torch.cuda.Stream | None
+) -> torch.Tensor:
+    centres = (2 * torch.arange(count, dtype=dtype) + 1) / count - 1
+    return centres.to(device, non_blocking=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 
@@ -10,8 +12,13 @@ def uniforms(
 ) -> tuple[torch.Tensor, ...]:
     """Return float32 values (N,) on the CPU for each half-width, uniform in ± it, one per image."""
     values = torch.rand(len(half_widths), len(images), generator=generator, dtype=torch.float32)
-    halves = torch.tensor(half_widths, dtype=torch.float32)[:, None]
-    return ((2 * values - 1) * halves).unbind()
+    return ((2 * values - 1) * _column(half_widths)).unbind()
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # made while evaluating, it could not be trained through
+def _column(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None]
 
 
 def sent(images: torch.Tensor, *drawn: torch.Tensor) -> list[torch.Tensor]:
@@ -19,8 +26,10 @@ def sent(images: torch.Tensor, *drawn: torch.Tensor) -> list[torch.Tensor]:
 
     What is made of a few numbers per image is made before: on a GPU each operation is launched.
     """
-    flat = torch.cat([tensor.reshape(len(images), -1) for tensor in drawn], dim=1)
-    parts = flat.to(images, non_blocking=True).split([t[0].numel() for t in drawn], dim=1)
+    count = len(images)
+    flat = torch.cat([tensor.reshape(count, -1) for tensor in drawn], dim=1)
+    widths = [tensor.numel() // count for tensor in drawn]
+    parts = flat.to(images, non_blocking=True).split(widths, dim=1)
     return [part.reshape(one.shape) for part, one in zip(parts, drawn, strict=True)]
 
 

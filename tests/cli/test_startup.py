@@ -61,6 +61,8 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
 OF_PYTHON = {"copy", "dataclasses", "errno", "gc", "math", "signal", "threading", "time"}
 if sys.version_info < (3, 11):  # its importlib.metadata needs more
     OF_PYTHON |= {"importlib._adapters", "importlib._common", "importlib.resources", "tempfile"}
+if sys.version_info >= (3, 12):  # its gettext, which click asks for its words, needs more
+    OF_PYTHON |= {"_locale", "locale"}
 OF_MRITK = """
     mritk.__main__ mritk.backbone mritk.cli.app mritk.cli.hints mritk.cli.interrupt mritk.cli.main
     mritk.cli.streams mritk.cli.tell mritk.images.grid mritk.images.input_contract mritk.data.rank
