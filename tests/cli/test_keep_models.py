@@ -15,8 +15,6 @@ from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
-from mritk.train import cost as cost_module
-from mritk.train.cost import CostMeter
 
 PROBE = 'method = "linear_probe"\nimage_size = 32\n[parameters]\npenalties = [1.0]\n'
 LORA = """
@@ -292,21 +290,6 @@ def test_an_architecture_that_has_changed_is_refused(run, plugin, tmp_path):
         load_model(model_file(tmp_path, record), registry.backbone)
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
-    from safetensors.torch import save_file
-
-    path = tmp_path / "other.safetensors"
-    save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(WeightsMismatch, match="not a model stored by mritk"):
-        load_model(path, Registry().backbone)
-    path.write_bytes(b"torn")
-    with pytest.raises(WeightsMismatch, match="cannot be read as a model"):
-        load_model(path, Registry().backbone)
-    save_file({"a": torch.zeros(1)}, path, {"format": "mritk"})
-    with pytest.raises(WeightsMismatch, match="incomplete"):
-        load_model(path, Registry().backbone)
-
-
 # -- cost --------------------------------------------------------------------------------------
 
 
@@ -335,27 +318,6 @@ def test_a_linear_probe_tells_the_size_of_backbone_and_linear_model(run, tmp_pat
         assert cost["linear_probe"][what] == cost["finetune"][what]
     assert cost["linear_probe"]["trained_parameters"] == 32 * 3 + 3
     assert cost["linear_probe"]["latency_seconds"] > 0
-
-
-def test_on_a_gpu_the_seconds_are_gpu_seconds_and_the_energy_is_told(monkeypatch):
-    class Meter:
-        def __init__(self, device):
-            self.device = device
-
-        def stop(self):
-            pass
-
-        def measured(self):
-            return {"energy_joules": 12.0} if self.device == "cuda:0" else {}
-
-    monkeypatch.setattr(cost_module, "EnergyMeter", Meter)
-    monkeypatch.setattr(cost_module, "PeakMemory", lambda device: Meter("memory"))
-    meter = CostMeter("cuda:0")
-    meter.lap("fit")
-    meter.lap("predict")
-    found = meter.measured()
-    assert found["gpu_seconds"] == found["seconds_fit"] + found["seconds_predict"]
-    assert found["energy_joules"] == 12.0
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +78,21 @@ def stop(tmp_path: Path) -> tuple[object, ...]:
 def failing(toy: Path) -> None:
     """Make the toy's network fail before the first epoch."""
     toy.write_text(toy.read_text().replace("    from torch import nn\n", "    1 / 0\n"))
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Pretend that a distribution with one plugin module is installed."""
+
+    def install(name, source, version="1.0", points=""):
+        root = tmp_path / "site"
+        info = root / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (root / f"{name}.py").write_text(textwrap.dedent(source))
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[mritk]\n{points or f'{name} = {name}'}\n")
+        if str(root) not in sys.path:
+            monkeypatch.syspath_prepend(root)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install

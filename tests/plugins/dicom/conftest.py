@@ -103,3 +103,21 @@ def make_head():
         return (head + (inside & band) * 400).astype(np.uint16)
 
     return make
+
+
+PEOPLE = (("glioma", "Zimmermann_Anna"), ("glioma", "Abel"), ("none", "Quist"), ("none", "Ola"))
+
+
+@pytest.fixture
+def cohort(write_series, make_head, tmp_path):
+    """Write four patients in folders that bear their names; the first has two series."""
+
+    def write(root="cohort", **attributes):
+        for seed, (label, name) in enumerate(PEOPLE):
+            folder = tmp_path / root / label / name / "MR"
+            write_series(folder / "t1", make_head(seed=seed), patient=name, **attributes)
+        first = tmp_path / root / "glioma" / "Zimmermann_Anna" / "MR" / "t2"
+        write_series(first, make_head(seed=9), patient="Zimmermann_Anna", series="t2", **attributes)
+        return tmp_path / root
+
+    return write

@@ -83,3 +83,21 @@ def make_head():
         return (head + (inside & band) * 500).astype(np.int16)
 
     return make
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Create empty files, and a folder for each name that ends with a slash."""
+
+    def write(*names):
+        root = tmp_path / "set"
+        for name in names:
+            path = root / name
+            if name.endswith("/"):
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return root
+
+    return write

@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from mritk import Workspace
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 
+NAME = "acme/knees"
 LARGE = (".safetensors", ".bin", ".png", ".parquet")
 
 
@@ -235,3 +237,21 @@ def model(hub: Hub) -> Callable[..., Repo]:
         return hub.models[name]
 
     return put
+
+
+@pytest.fixture
+def put(hub: Hub):
+    def put(files: dict[str, bytes], **card) -> Repo:
+        hub.datasets[NAME] = Repo(dict(files), card)
+        return hub.datasets[NAME]
+
+    return put
+
+
+@pytest.fixture
+def open_(registry, workspace):
+    def open_(options: str = "", offline: bool = False):
+        registry.workspace = Workspace(workspace.home, offline)
+        return registry.dataset(f"hf:{NAME}{options}").open(registry.workspace)
+
+    return open_

@@ -130,3 +130,75 @@ def nnunet(environment, monkeypatch):
         pytest.skip("uses programs for POSIX shells")
     monkeypatch.setenv("MRITK_NNUNET", str(environment))
     return environment
+
+
+SHAPE = (10, 8, 12)
+
+
+PLUGIN = '''
+"""Bright balls with a brighter core, in two channels."""
+import numpy as np
+from mritk import Dataset, Samples, Segmentation, hookimpl
+
+TASK = Segmentation(("background", "rim", "core"), {"whole": ("rim", "core"), "core": ("core",)})
+SHAPE = (10, 8, 12)
+
+
+def label_map(i):
+    rng = np.random.default_rng(i)
+    grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
+    distance = np.sqrt(np.square(grid - [5, 4, 6] - rng.uniform(-1, 1, 3)).sum(axis=-1))
+    return ((distance < 3.2).astype(np.uint8) + (distance < 1.7)).astype(np.uint8)
+
+
+def read(i):
+    noise = np.random.default_rng(1000 + i).integers(0, 40, (2, *SHAPE))
+    return (noise + [[[[60]]], [[[0]]]] * label_map(i) + 50).astype(np.uint8)
+
+
+def open_balls(workspace=None):
+    ids = [f"ball-{i:02d}" for i in range(30)]
+    return Samples(
+        ids, np.empty(0), TASK, read, spatial_dims=3, patients=ids, read_target=label_map,
+        channels=("t1", "flair"), spacing=np.tile([2.0, 1.0, 1.5], (30, 1)),
+    )
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("balls", open_balls)
+'''
+
+
+PROTOCOL = """
+method = "nnunet"
+volume_size = "native"
+[selection]
+on = "last"
+[parameters]
+trainer = "nnUNetTrainerNoDA"
+epochs = 4
+base_features = 8
+save_every = 1
+"""
+
+
+@pytest.fixture
+def balls():
+    namespace: dict = {}
+    exec(PLUGIN, namespace)
+    return namespace["open_balls"]()
+
+
+@pytest.fixture
+def words(tmp_path):
+    """The command of a run into ``tmp_path/results``; lines are added to the protocol."""
+
+    def make(more="", changed=("", "")):
+        (tmp_path / "balls.py").write_text(PLUGIN)
+        (tmp_path / "own.toml").write_text(PROTOCOL.replace(*changed) + more)
+        parts = ("run", "-p", tmp_path / "balls.py", "-d", "balls", "--seeds", 1, "--device", "cpu")
+        parts += ("--protocol", tmp_path / "own.toml", "-o", tmp_path / "results")
+        return [str(part) for part in parts]
+
+    return make

@@ -1,0 +1,49 @@
+"""Selection on the test part, as published: a named rule that is another protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mritk.splits.splits import SplitRule, make_folds
+from tests.splits.cohort import samples_of
+
+# -- selection on the test set, as published ------------------------------------------------------
+
+
+@pytest.fixture
+def with_test_part():
+    """24 samples of 12 patients, the last third an official test set."""
+    parts = ["train"] * 16 + ["test"] * 8
+    patients = [f"p{i // 2}" for i in range(24)]
+    return samples_of(np.arange(24) // 2 % 2, patients, splits=parts)
+
+
+def test_a_named_rule_makes_the_test_part_the_validation_part(with_test_part):
+    (fold,) = make_folds(with_test_part, SplitRule(validation="test"))
+    assert fold.val.tolist() == fold.test.tolist() == list(range(16, 24))
+    assert fold.train.tolist() == list(range(16)), "nothing is held out for selection"
+    assert fold.clean.all(), "training has nothing of the test patients"
+
+
+def test_it_is_another_protocol_and_its_absence_is_none(with_test_part):
+    (drawn,) = make_folds(with_test_part, SplitRule())
+    assert not set(drawn.val) & set(drawn.test)
+    assert SplitRule() == SplitRule(validation="drawn")
+
+
+def test_an_official_validation_part_then_joins_the_training_part():
+    parts = ["train"] * 8 + ["val"] * 8 + ["test"] * 8
+    samples = samples_of(np.arange(24) // 2 % 2, [f"p{i // 2}" for i in range(24)], splits=parts)
+    (fold,) = make_folds(samples, SplitRule(validation="test"))
+    assert fold.train.tolist() == list(range(16))
+
+
+def test_copies_of_test_samples_are_still_dropped_from_training(with_test_part):
+    copies = np.arange(24)
+    copies[3] = copies[20] = 99
+    (fold,) = make_folds(with_test_part, SplitRule(validation="test"), copies)
+    assert 3 not in fold.train
+    (kept,) = make_folds(with_test_part, SplitRule(validation="test", copies="keep"), copies)
+    assert 3 in kept.train
+    assert not kept.clean[kept.test.tolist().index(20)]
