@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
 from mritk_ray.share import Share, share_of
+from tests.plugins.ray.test_ray_machines import Sized
 from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
 
@@ -41,16 +41,6 @@ def one_thread(monkeypatch):
     import torch
 
     torch.set_num_threads(1)
-
-
-@dataclass(frozen=True)
-class Sized:
-    """A job with what an executor may know of it."""
-
-    name: str
-    memory: int
-    group: str
-    alone: bool = False
 
 
 @pytest.mark.parametrize(
