@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-NORMS = frozenset(
+# A tuple: torch 2.8 cannot compile a network that asks a frozenset.
+NORMS = tuple(
     getattr(room, name)
     for room in (functional, torch)
     for name in ("layer_norm", "group_norm", "rms_norm")

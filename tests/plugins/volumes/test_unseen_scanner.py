@@ -77,6 +77,6 @@ def test_the_network_beats_ridge_regression_and_the_mean(registry, workspace):
     linear = errors(fit_voxels, VoxelRecipe())
     mean = np.abs(train.targets.mean() - test.targets)
     for better, worse in ((network, linear), (network, mean)):
-        interval = stats.bootstrap((worse - better,), np.mean, rng=0).confidence_interval
+        interval = stats.bootstrap((worse - better,), np.mean, random_state=0).confidence_interval
         assert interval.low > 0
     assert network.mean() < 0.7 * linear.mean()
