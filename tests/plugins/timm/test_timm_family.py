@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from packaging.version import Version
 
 import mritk_timm
 from mritk import InputContract
@@ -94,7 +95,9 @@ def one_model_of_each_file() -> list[str]:
 @pytest.mark.slow
 def test_stages_hold_every_tensor_once_for_all_of_timms_model_files() -> None:
     models = one_model_of_each_file()
+    # Before, timm's grouping of LeViT names blocks that it does not have.
+    one_stage = {"levit_512"} if Version(timm.__version__) < Version("1.0.31") else set()
     for model in models:
         stages = blocks_of(skeleton(model), architecture_of(model))
-        assert len(stages) > 1, model
+        assert len(stages) > 1 or model in one_stage, model
     assert len(models) > 50
