@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import subprocess
@@ -13,11 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mritk.external.watcher import PR_SET_CHILD_SUBREAPER, tell_kernel
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
 
 ROOT = Path(__file__).parents[2]
-PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 class ProcessFailed(SystemExit):
@@ -53,11 +52,7 @@ def _adopting_orphans() -> Iterator[None]:
     A run ends without waiting for the fork server of its workers, which ends with it. What lives on
     for half a second is left alone.
     """
-    if sys.platform != "linux":
-        yield
-        return
-    adopt = ctypes.CDLL(None).prctl
-    adopt(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     try:
         yield
         deadline = time.monotonic() + 0.5
@@ -66,7 +61,7 @@ def _adopting_orphans() -> Iterator[None]:
                 if os.waitpid(-1, os.WNOHANG) == (0, 0):
                     time.sleep(0.005)
     finally:
-        adopt(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        tell_kernel(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def run_for_facts(arguments: Sequence[object]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""An open dataset: its samples, whose patients they are of, and datasets joined."""
+"""An open dataset: its samples and their patients, and datasets joined."""

@@ -42,7 +42,7 @@ def main(command: Sequence[str], cleanup: Sequence[Sequence[str]], log: Path) ->
     """Run a program until it ends, or standard input does; return its exit code."""
     watched = [0, _guarded(cleanup)] if LINUX else [0]
     output = _Output(log)
-    _tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     try:
         program = subprocess.Popen(
             command,
@@ -75,14 +75,14 @@ def _guarded(cleanup: Sequence[Sequence[str]]) -> int:
         os.close(held)
         return alive
     os.close(alive)
-    _tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     code = os.waitstatus_to_exitcode(os.waitpid(second, 0)[1])
     if code < 0:
         _clear(cleanup)
     os._exit(_as_shells_do(code))
 
 
-def _tell_kernel(what: int, value: int) -> None:
+def tell_kernel(what: int, value: int) -> None:
     """On Linux, set a property of this process: to adopt orphans, or to end with its parent."""
     if LINUX:
         with suppress(OSError, AttributeError):
@@ -90,7 +90,7 @@ def _tell_kernel(what: int, value: int) -> None:
 
 
 def _end_with_this_process() -> None:
-    _tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
+    tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _as_shells_do(code: int) -> int:

@@ -33,7 +33,7 @@ class Decoding(NamedTuple):
 
     grid: GridLike
     interpolation: str
-    preprocessing: Preprocessing = UNCHANGED
+    preprocessing: Preprocessing
 
 
 class _ColourFound(Exception):

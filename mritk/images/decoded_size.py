@@ -104,7 +104,11 @@ def require_room_for(
     Raises:
         StoreError: There is not so much room.
     """
-    absent = [one for one in decodings if not is_decoded(samples, *one[:2], workspace, one[2])]
+    absent = [
+        one
+        for one in decodings
+        if not is_decoded(samples, one.grid, one.interpolation, workspace, one.preprocessing)
+    ]
     if not absent:
         return
     named = len(samples.channels)

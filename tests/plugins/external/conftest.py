@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mritk.store.folder import ResultsFolder
+
 # Named in tests, too: a program takes its class from the nearest of the mean images.
 NEAREST_MEAN = '''
 """The class whose mean image is nearest, by the contract of mritk's method external."""
@@ -93,3 +95,8 @@ def run(mritk, toy, protocol, tmp_path):
         return mritk(*words, "-o", tmp_path / "results", "--seeds", 1, *arguments)
 
     return call
+
+
+def stored(folder):
+    (record,) = ResultsFolder(folder).trials()
+    return record

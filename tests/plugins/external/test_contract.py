@@ -18,17 +18,12 @@ from mritk.testing import check_method
 from mritk_external.contract import fit_external
 from mritk_external.recipe import ExternalRecipe
 from tests.conftest import TOY_PLUGIN
-from tests.plugins.external.conftest import NEAREST_MEAN
+from tests.plugins.external.conftest import NEAREST_MEAN, stored
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="uses programs for POSIX shells"),
 ]
-
-
-def stored(folder):
-    (record,) = ResultsFolder(folder).trials()
-    return record
 
 
 def installed():

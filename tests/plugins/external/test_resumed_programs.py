@@ -12,18 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk.store.folder import ResultsFolder
-from tests.plugins.external.conftest import NEAREST_MEAN
+from tests.plugins.external.conftest import NEAREST_MEAN, stored
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="uses programs for POSIX shells"),
 ]
-
-
-def stored(folder):
-    (record,) = ResultsFolder(folder).trials()
-    return record
 
 
 def test_a_results_folder_that_was_moved_goes_on_where_it_is(run, program, tmp_path):
