@@ -60,20 +60,28 @@ ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
 
 
 def environment_of(job):
+    """Return the environment, when both have begun: no process does two of them."""
     import torch
 
-    time.sleep(1)  # so that no process does two of them
+    folder, name = job
+    Path(folder, name).touch()
+    deadline = time.monotonic() + 120
+    while len(list(Path(folder).iterdir())) < 2:
+        assert time.monotonic() < deadline, "the jobs are not done side by side"
+        time.sleep(0.05)
     return (*(os.environ.get(name) for name in ENVIRONMENT), torch.get_num_threads())
 
 
 @pytest.mark.slow
-def test_workers_share_the_cores_and_the_gpus(monkeypatch):
+def test_workers_share_the_cores_and_the_gpus(monkeypatch, tmp_path):
     """Two at once on four cores: two threads each; a GPU each, by the names that are visible."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("mritk_processes.share.available_cores", lambda: 4)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-12ab")
-    seen = set(results(run(environment_of, [1, 2], None)))
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    seen = set(results(run(environment_of, [(str(begun), "1"), (str(begun), "2")], None)))
     assert seen == {("2", "5", "1", 2), ("2", "GPU-12ab", "1", 2)}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,GPU-12ab"
     assert "OMP_NUM_THREADS" not in os.environ

@@ -63,14 +63,38 @@ class Sized:
     alone: bool = False
 
 
+@dataclass(frozen=True)
+class Met(Sized):
+    """A job that ends once as many as ``all_of`` have begun, and left a file in ``folder``."""
+
+    folder: str = ""
+    all_of: int = 1
+
+
+def await_files(folder, count):
+    deadline = time.monotonic() + 120
+    while len(list(Path(folder).iterdir())) < count:
+        assert time.monotonic() < deadline, f"{folder} does not get {count} files"
+        time.sleep(0.05)
+
+
 def place_of(job):
     """Tell where a job was done, with what, when all of them had begun."""
     import ray
 
     context = ray.get_runtime_context()
-    time.sleep(2)
+    Path(job.folder, job.name).touch()
+    await_files(job.folder, job.all_of)
     gpus, given = os.environ["CUDA_VISIBLE_DEVICES"], context.get_assigned_resources()
     return job.name, context.get_node_id(), gpus, given["memory"]
+
+
+def met(folder, count, memory):
+    """Return jobs that are done side by side, or never."""
+    folder.mkdir()
+    return [
+        Met(str(number), memory, "", folder=str(folder), all_of=count) for number in range(count)
+    ]
 
 
 @dataclass(frozen=True)
@@ -97,7 +121,7 @@ def beside(given):
     def told():
         for number, job in enumerate(jobs):
             if job.name == "deadly":
-                time.sleep(2)  # what was told before has arrived
+                await_files(job.folder, number)  # what was told before has arrived
                 os.kill(os.getpid(), signal.SIGKILL)
             if job.name == "broken" and len(jobs) > 1:
                 raise RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -109,14 +133,14 @@ def beside(given):
 @SLOW
 def test_workers_are_placed_by_memory_and_have_gpus_of_their_own(cluster, tmp_path):
     """Both GPUs of both machines are used; jobs of 60 MiB leave one worker on each of 100."""
-    jobs = [Sized(str(number), 40 * MIB, "") for number in range(4)]
+    jobs = met(tmp_path / "four", 4, 40 * MIB)
     told = [one for one in run(place_of, jobs, address=cluster.address) if one is not None]
     assert sorted(name for name, *_ in told) == ["0", "1", "2", "3"]
     assert {gpus for _, _, gpus, _ in told} == {"0", "1"}
     assert len({(machine, gpus) for _, machine, gpus, _ in told}) == 4
     assert {memory for *_, memory in told} == {40 * MIB}
 
-    jobs = [Sized(str(number), 60 * MIB, "") for number in range(2)]
+    jobs = met(tmp_path / "two", 2, 60 * MIB)
     told = [one for one in run(place_of, jobs, address=cluster.address) if one is not None]
     assert len({machine for _, machine, _, _ in told}) == 2
 
@@ -125,15 +149,20 @@ def test_workers_are_placed_by_memory_and_have_gpus_of_their_own(cluster, tmp_pa
     told = [one for one in run(last_words, jobs, 1, address=cluster.address) if one]
     assert len({one.process for one in told}) == 3
 
-    what_has_a_gpu_to_itself_does_several_jobs(cluster)
+    what_has_a_gpu_to_itself_does_several_jobs(cluster, tmp_path)
     what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path)
 
 
-def what_has_a_gpu_to_itself_does_several_jobs(cluster):
+def what_has_a_gpu_to_itself_does_several_jobs(cluster, tmp_path):
     """Those of a worker that died are done again, each alone, as one of them may be why."""
-    names = ["0", "1", "deadly", "3"]
-    jobs = [Sized(name, 0, "") for name in names]
-    told = [one for one in run(beside, jobs, 1, address=cluster.address) if one]
+    arrived = tmp_path / "arrived"
+    arrived.mkdir()
+    jobs = [Met(name, 0, "", folder=str(arrived)) for name in ("0", "1", "deadly", "3")]
+    told = []
+    for one in run(beside, jobs, 1, address=cluster.address):
+        if one is not None:
+            told.append(one)
+            (arrived / str(len(told))).touch()
     (lost,) = (one for one in told if isinstance(one, LostJob))
     assert (lost.job.name, lost.attempts) == ("deadly", 3)
     done = {one[0]: one[1:] for one in told if one is not lost}
