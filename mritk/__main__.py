@@ -40,7 +40,7 @@ def _tell(line: str) -> None:
 
 
 def _leave(code: int) -> None:
-    from mritk.execute.warm_up import is_importing
+    from mritk.cli.warm_up import is_importing
 
     if is_importing():
         # The interpreter can neither stop an import nor survive one: libraries such as torch

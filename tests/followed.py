@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from types import FrameType
 from typing import Any
 
@@ -14,35 +13,66 @@ from typing import Any
 ASKED = 40
 
 
-def room_of(file: str) -> str:
-    """Return the package of ``mritk.package.file``."""
-    return file.split(".")[1]
+def room_of(file: str) -> str | None:
+    """Return the package of ``mritk.package.file``; None for ``mritk.file``, which is in none."""
+    _, *packages, _ = file.split(".")
+    return packages[0] if packages else None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A file that has the value, and the packages whose functions are being called meanwhile."""
+
+    file: str
+    callers: frozenset[str | None]
+
+    @property
+    def room(self) -> str | None:
+        return room_of(self.file)
 
 
 @dataclass
 class Followed:
     """A value, known by its content, and the files that had it.
 
-    A file has it if one of its functions holds it in a variable, alone or as an item, passes it as
-    an argument or gets it back, unless a function of another package that called it holds it too:
-    then it is only lent, as an image is to the function that shrinks it.
+    A file has it if one of its functions holds it in a variable, alone, as an item or as an
+    attribute of an object of mritk, passes it as an argument or gets it back, unless a function of
+    another package that called it holds it too: then it is only lent, as an image is to the
+    function that shrinks it.
 
     Attributes:
         is_it: Whether an object is the value, in any of its forms.
-        files: Files that had it, in the order in which they did so first.
+        visits: Of files that had it, in the order in which they did so first.
     """
 
     is_it: Callable[[Any], bool]
-    files: list[str] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
     _asked: dict[str, int] = field(default_factory=dict)
 
     @property
+    def files(self) -> list[str]:
+        """The files that had it, in the order in which they did so first."""
+        return [visit.file for visit in self.visits]
+
+    @property
     def rooms(self) -> list[str]:
-        """The packages of the files; one that it comes back to stands there again."""
-        return [room for room, _ in groupby(map(room_of, self.files))]
+        """The packages of the files; one that it comes back to stands there again.
+
+        A package is left when its functions have returned, not when they call another.
+        """
+        rooms: list[str] = []
+        within: dict[str, bool] = {}
+        for visit in self.visits:
+            if visit.room is None:
+                continue
+            if not within.get(visit.room):
+                rooms.append(visit.room)
+            within = {room: still and room in visit.callers for room, still in within.items()}
+            within[visit.room] = True
+        return rooms
 
     def among(self, objects: Iterable[Any]) -> bool:
-        """Whether one of these objects is the value, or holds it as an item."""
+        """Whether one of these objects is the value, or holds it."""
         return any(self.is_it(one) or any(map(self.is_it, _items(one))) for one in objects)
 
     def look(self, frame: FrameType, event: str, returned: Any) -> None:
@@ -65,21 +95,27 @@ class Followed:
     def _note(self, frame: FrameType) -> None:
         file = frame.f_globals["__name__"]
         self._asked[file] = self._asked.get(file, 0) + 1
+        callers = set()
         caller = frame.f_back
         while caller is not None:
             name = caller.f_globals.get("__name__", "")
-            elsewhere = name.startswith("mritk.") and room_of(name) != room_of(file)
-            if elsewhere and self.among(caller.f_locals.values()):
-                return
+            if name.startswith("mritk."):
+                if room_of(name) != room_of(file) and self.among(caller.f_locals.values()):
+                    return
+                callers.add(room_of(name))
             caller = caller.f_back
-        self.files.append(file)
+        self.visits.append(Visit(file, frozenset(callers)))
 
 
 def _items(one: Any) -> Iterable[Any]:
-    """Return what a short tuple, list or dictionary holds."""
+    """Return what a short tuple, list or dictionary holds, or an object of mritk."""
     if type(one) in (tuple, list) and len(one) <= 200:
         return one
-    return one.values() if type(one) is dict and len(one) <= 200 else ()
+    if type(one) is dict and len(one) <= 200:
+        return one.values()
+    if type(one).__module__.startswith("mritk.") and hasattr(one, "__dict__"):
+        return list(vars(one).values())
+    return ()
 
 
 @contextmanager

@@ -96,7 +96,6 @@ def paths(tmp_path_factory):
         command = ["run", folder / "study.toml", "-p", folder / "toy.py", "-o", results]
         command += ["--protocol", folder / "fast.toml", "--device", "cpu"]
         assert main([str(word) for word in command]) == 0
-        assert main(["leaderboard", str(results)]) == 0
         return results
 
     with pytest.MonkeyPatch.context() as patch:
@@ -136,26 +135,22 @@ def test_each_passes_the_packages_that_the_docs_list(paths, thing):
     assert len(paths[thing].files) <= limit, paths[thing].files
 
 
-def module_of(file, text):
-    """Return what a file of mritk would define."""
-    namespace = {"__name__": f"mritk.{file}"}
+def module_of(file, text, **names):
+    """Return what a file of mritk would define that imports these names."""
+    namespace = {"__name__": f"mritk.{file}", **names}
     exec(text, namespace)
     return namespace
 
 
-@pytest.fixture
-def planted():
-    """Files of two packages: some keep what they are given, one lends it to the other package."""
-    low = module_of("low.first", "def keep(name): pass")
-    later = module_of("low.second", "def keep(name): pass")
-    high = module_of("high.first", "def keep(name): pass")
-    high["low"] = module_of("lent.first", "def keep(name): pass")["keep"]
-    exec("def lend(name): low(name)", high)
-    return low, later, high
+KEEP = "def keep(name): pass\n"
+# A value that is nested twice is only seen where it is taken out.
+TAKE = KEEP + "def take(nested): keep(nested[0][0])\n"
+LEND = "def lend(name): keep(name)"
+CALL_TWO = "def call(nested): take(nested); first(nested); second(nested)"
 
 
-def test_a_package_that_a_value_comes_back_to_is_found(planted):
-    low, later, high = planted
+def test_a_package_that_a_value_comes_back_to_is_found():
+    low, high, later = (module_of(n, KEEP) for n in ("low.first", "high.first", "low.second"))
     value = Followed(is_name)
     with following(value):
         low["keep"]("tiny")
@@ -166,11 +161,42 @@ def test_a_package_that_a_value_comes_back_to_is_found(planted):
     assert value.rooms == ["low", "high", "low"]
 
 
-def test_a_package_that_is_only_lent_a_value_does_not_count(planted):
+def test_a_package_that_calls_another_is_not_left():
+    high, later = module_of("high.first", TAKE)["take"], module_of("low.second", TAKE)["take"]
+    low = module_of("low.first", TAKE + CALL_TWO, first=high, second=later)
     value = Followed(is_name)
     with following(value):
-        planted[-1]["lend"]("tiny")
+        low["call"]([["tiny"]])
+    assert value.files == ["mritk.low.first", "mritk.high.first", "mritk.low.second"]
+    assert value.rooms == ["low", "high"]
+
+
+def test_a_package_that_is_only_lent_a_value_does_not_count():
+    high = module_of("high.first", LEND, keep=module_of("low.first", KEEP)["keep"])
+    value = Followed(is_name)
+    with following(value):
+        high["lend"]("tiny")
     assert value.rooms == ["high"]
+
+
+def test_a_value_is_held_by_what_holds_an_object_that_has_it():
+    low = module_of("low.first", KEEP)
+    holder = type("Holder", (), {"__module__": "mritk.noun"})()
+    holder.name = "tiny"
+    value = Followed(is_name)
+    with following(value):
+        low["keep"](holder)
+    assert value.rooms == ["low"]
+
+
+def test_a_file_outside_of_packages_is_no_place_to_come_back_from():
+    value = Followed(is_name)
+    low, noun, later = (module_of(name, KEEP) for name in ("low.first", "noun", "low.second"))
+    with following(value):
+        for module in (low, noun, later):
+            module["keep"]("tiny")
+    assert "mritk.noun" in value.files
+    assert value.rooms == ["low"]
 
 
 def test_a_seed_is_followed_into_those_derived_from_it():

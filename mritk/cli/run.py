@@ -20,7 +20,7 @@ from mritk.cli.jobs import jobs_option
 from mritk.cli.limits import TrialTimeout, limit_options, limits_of, tell_left
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
-from mritk.cli.run_report import exit_code_of, report_run
+from mritk.cli.run_report import exit_code_of, show_table, tell_what_next
 from mritk.cli.stored_files import make_room, tell_lost
 from mritk.cli.tell import say
 from mritk.cli.training import train, trials_at_once
@@ -29,7 +29,7 @@ from mritk.text.duration import duration
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
-    from mritk.execute.warm_up import WarmUp
+    from mritk.cli.warm_up import WarmUp
     from mritk.files.workspace import Workspace
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
@@ -168,7 +168,7 @@ class Request:
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
-        from mritk.execute.warm_up import WarmUp
+        from mritk.cli.warm_up import WarmUp
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
         from mritk.study.forecast import Forecast
@@ -228,7 +228,9 @@ class Request:
 
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
-            report_run(plan, outcomes, index, found, as_json=self.as_json)
+            board = show_table(outcomes, index, found, as_json=self.as_json)
+        if not self.as_json:
+            tell_what_next(plan, outcomes, results.path, board)
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
         told = {outcome.trial.id for outcome in outcomes}
         left = (t.id for t in plan.todo if t.id not in told)

@@ -11,15 +11,13 @@ from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mritk.results.table import Leaderboard
     from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome, Plan
-
-
-# Beyond these a run that is done would compute its table for long: intervals take resamples of all
-# trials, ties all pairs of rows.
-MOST_TRIALS, MOST_ROWS = 5000, 100
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
@@ -33,34 +31,45 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     return ExitCode.UNAVAILABLE if codes == {ExitCode.UNAVAILABLE} else ExitCode.INTERNAL
 
 
-def report_run(
-    plan: Plan,
+def show_table(
     outcomes: Sequence[Outcome],
     index: TrialIndex,
     found: Mapping[str, TableTrial | UnusableTrial | None],
     *,
     as_json: bool,
-) -> None:
-    """Print the leaderboard of a run, what became of its trials, and what can be done next.
+) -> Leaderboard:
+    """Print the leaderboard of a run, and return it.
 
     ``found`` is what the results folder, whose index is given, gives at the end, by trial id.
     """
-    from mritk.results.analysis import Analysis
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.quick_analysis import quick_analysis
     from mritk.results.table_trial import TableTrial
-    from mritk.store.trial_state import TrialState
 
     there = [trial for trial in found.values() if isinstance(trial, TableTrial)]
-    few = len(there) <= MOST_TRIALS and len({_row(trial) for trial in there}) <= MOST_ROWS
-    analysis = Analysis() if few else Analysis(interval="none")
+    analysis = quick_analysis(there)
     board = build_leaderboard(there, analysis=analysis, kept=index)
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
         echo_json({"trials": trials, "leaderboard": as_data(board)})
-        return
+        return board
     style, width = style_and_width({})
     echo(format_leaderboard(board, style, width=width))
+    if analysis.interval == "none":
+        say(
+            f"{len(there)} trials: the table is without intervals; 'mritk leaderboard' computes "
+            "them, for some of them with --dataset or --protocol"
+        )
+    return board
+
+
+def tell_what_next(
+    plan: Plan, outcomes: Sequence[Outcome], results: Path, board: Leaderboard
+) -> None:
+    """Say what became of the trials, where they are stored, and what can be done next."""
+    from mritk.store.trial_state import TrialState
+
     before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:
@@ -68,12 +77,6 @@ def report_run(
     for outcome in outcomes:
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
-    if not few:
-        say(
-            f"{len(there)} trials: the table is without intervals; 'mritk leaderboard' computes "
-            "them, for some of them with --dataset or --protocol"
-        )
-    results = index.folder.path
     say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
     where = quote(str(results))
     say("Next:")
@@ -82,11 +85,6 @@ def report_run(
     say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
     if not any(":" in trial.dataset.record.name for trial in plan.trials):
         say("  mritk run -d folder:PATH    your own images, in one folder per class")
-
-
-def _row(trial: TableTrial) -> tuple[str, ...]:
-    facts = trial.facts
-    return facts.dataset, facts.backbone, facts.augmentation, facts.fingerprint
 
 
 def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mritk
-from mritk.audit.verdict import verdict
 from mritk.errors import MritkError
 from mritk.execute.scoring import embedding_of, predictions_of
+from mritk.execute.trial_record import Found, origins, record_of
 from mritk.files.workspace import Workspace
 from mritk.images.subset import Subset
 from mritk.machine.engine import Engine
@@ -67,7 +66,6 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
 
     history: list[Epoch] = []
     trained_now = 0
-    record = start_record(trial, provenance)
 
     def keep(epoch: Epoch) -> None:
         nonlocal trained_now
@@ -76,6 +74,8 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         on_epoch(epoch)
 
     error: Exception | None = None
+    found = Found()
+    spent: dict[str, float] | None = None
     size: dict[str, float] = {}
     cost = CostMeter(engine.device)
     checkpoint = Checkpoint(
@@ -89,15 +89,17 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
         cost.lap("fit")
-        _score(trial, fitted, workspace, engine, record, cost)
+        _score(trial, fitted, workspace, engine, found, cost)
         cost.lap("predict")
-        record.cost = cost.measured()
+        spent = cost.measured()
         size = model_cost(fitted)
+        record = record_of(trial, provenance, found)
+        record.status = "finished"
         if model_path is not None:
             _keep_model(fitted, record, model_path)
-        record.status = "finished"
     except (Exception, SystemExit) as failure:
         error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
+        record = record_of(trial, provenance, found)
         record.status = "failed"
         record.failure = Failure(
             type(failure).__name__, str(failure), traceback.format_exc(), len(history)
@@ -105,7 +107,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     finally:
         checkpoint.close()
     record.history = history
-    record.cost = (record.cost or cost.measured()) | size
+    record.cost = (spent or cost.measured()) | size
     # A recipe that trains nothing has no speed of training.
     if math.isfinite(speed := float(record.notes.get("images_per_second", math.nan))):
         record.cost["images_per_second"] = speed
@@ -121,7 +123,7 @@ def _resumable_by(trial: Trial, engine: Engine) -> dict[str, str]:
         "device": engine.device.partition(":")[0],
         "mritk": mritk.__version__,
         "torch": version("torch"),
-        **{f"{part} from": origin for part, origin in _origins(trial).items()},
+        **{f"{part} from": origin for part, origin in origins(trial).items()},
     }
 
 
@@ -175,12 +177,12 @@ def _score(
     fitted: Fitted,
     workspace: Workspace,
     engine: Engine,
-    record: TrialRecord,
+    found: Found,
     cost: CostMeter,
 ) -> None:
     samples, fold = trial.dataset.samples, trial.division
-    record.notes = dict(getattr(fitted, "notes", {}))
-    record.provenance |= getattr(fitted, "provenance", {})
+    found.notes = dict(getattr(fitted, "notes", {}))
+    found.provenance = dict(getattr(fitted, "provenance", {}))
     if not samples.task.has_scores:
         return
     unit = unit_names(samples, trial.dataset.copies)
@@ -190,13 +192,13 @@ def _score(
         subset = _subset(trial, rows, workspace)
         began = time.perf_counter()
         clean = fold.clean if part == "test" else None
-        found = predictions_of(fitted, subset, trial.method.name, part=part, clean=clean)
+        scored = predictions_of(fitted, subset, trial.method.name, part=part, clean=clean)
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)
-        found.unit = [unit[row] for row in rows]
+        scored.unit = [unit[row] for row in rows]
         if engine.keep_embeddings:
-            found.embedding = embedding_of(fitted, subset, trial.method.name)
-        record.predictions[part] = found
+            scored.embedding = embedding_of(fitted, subset, trial.method.name)
+        found.predictions[part] = scored
 
 
 def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
@@ -209,84 +211,3 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
     digest = write_model(network, model_metadata(record, facts), path)
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
-
-
-def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
-    """Return what is known of a trial before it is trained, as a record to be completed."""
-    samples, fold = trial.dataset.samples, trial.division
-    parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
-    return TrialRecord(
-        id=trial.id,
-        dataset=trial.dataset.record.name,
-        dataset_fingerprint=samples.fingerprint,
-        backbone=trial.backbone_name,
-        augmentation=trial.augmentation.name,
-        method=trial.method.name,
-        protocol=trial.protocol.name,
-        fingerprint=trial.protocol.fingerprint,
-        protocol_json=trial.protocol.canonical_json(),
-        scheme=trial.scheme,
-        folds=len(trial.dataset.folds),
-        fold=trial.fold,
-        seed=trial.seed,
-        task=samples.task,
-        grouped=samples.patients is not None,
-        splits={name: [samples.ids[i] for i in rows] for name, rows in parts.items()},
-        skipped=list(trial.dataset.skipped),
-        audit=verdict(
-            trial.dataset.audit,
-            samples,
-            fold,
-            trial.protocol.split,
-            copies=trial.dataset.copies,
-            seen=trial.seen_in_pretraining,
-        ),
-        provenance=provenance | {"plugins": _origins(trial)} | _terms(trial),
-    )
-
-
-def _terms(trial: Trial) -> dict[str, Any]:
-    """What whoever uses the trained network must know: licences, sources, what pixels to give."""
-    dataset, samples = trial.dataset.record, trial.dataset.samples
-    patients, sites = samples.patients, samples.sites
-    terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
-    terms["reader"] = list(trial.dataset.reader)
-    terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
-    if trial.dataset.made_from:
-        terms["made_from"] = trial.dataset.made_from
-    parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
-    if patients is not None:
-        counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}
-        terms["patients"] = counts
-    if sites is not None:
-        terms["sites"] = {
-            part: dict(sorted(Counter(sites[row] for row in rows).items()))
-            for part, rows in parts.items()
-        }
-    if trial.backbone is None:
-        return terms
-    weights, contract = trial.backbone.weights, trial.backbone.input
-    channels = samples.channels
-    terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
-    terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
-    terms["citation"] = weights.citation if weights else ""
-    terms["input_contract"] = {
-        **contract.as_dict(),
-        "channels": contract.channels,
-        "value_range": [0.0, 1.0],
-        "spatial_dims": trial.backbone.architecture.spatial_dims,
-        **({"channel_names": list(channels)} if channels else {}),
-    }
-    return terms
-
-
-def _origins(trial: Trial) -> dict[str, str]:
-    """Who provided each part of the trial."""
-    records: dict[str, Any] = {
-        "dataset": trial.dataset.record,
-        "augmentation": trial.augmentation,
-        "method": trial.method,
-    }
-    if trial.backbone is not None:
-        records |= trial.backbone.parts
-    return {part: str(record.origin) for part, record in records.items()}

@@ -21,8 +21,8 @@ from mritk.execute.events import Events
 from mritk.execute.job import Done, Job
 from mritk.execute.limits import Limits
 from mritk.execute.parcel import receive
-from mritk.execute.run_trial import start_record
 from mritk.execute.time_limit import forget_overrun
+from mritk.execute.trial_record import record_of
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
@@ -138,7 +138,7 @@ class ExecutorRun:
     def _store_failure(self, trial: Trial, kind: str, text: str) -> None:
         """Store a trial as failed, with the epochs of its checkpoint."""
         results = ResultsFolder(self.job.results)
-        record = start_record(trial, self._provenance())
+        record = record_of(trial, self._provenance())
         record.history = stored_epochs(results.checkpoint_path(trial.id))
         record.status = "failed"
         record.failure = Failure(kind, text, "", len(record.history))

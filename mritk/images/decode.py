@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mritk.data.identified import SampleChanged
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept, key_of
 from mritk.files.workspace import Workspace
 from mritk.images.channels import ChannelShaping, channels_code
 from mritk.images.grid import Grid, GridLike
+from mritk.images.identified import SampleChanged
 from mritk.images.preprocessing import UNCHANGED, Preprocessing
 from mritk.images.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.machine.in_threads import in_threads

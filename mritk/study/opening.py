@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import mritk.reading
 from mritk.audit.image_index import ImageIndex
-from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.one_name import (
     require_distinct_classes,
@@ -23,6 +22,7 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
+from mritk.images.identified import array_digests, identified
 from mritk.plugins.loaded import check_command, reason_of
 from mritk.plugins.options import split_options
 from mritk.plugins.registry import Registry

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mritk.cli import run_report
+from mritk.results import quick_analysis
 from mritk.store.folder import ResultsFolder
 from mritk.train.stage_run import StageRun
 
@@ -258,7 +258,7 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", ["MOST_TRIALS", "MOST_ROWS"])
 def test_a_run_of_very_many_trials_ends_with_a_table_without_intervals(run_toy, monkeypatch, limit):
-    monkeypatch.setattr(run_report, limit, {"MOST_TRIALS": 1, "MOST_ROWS": 0}[limit])
+    monkeypatch.setattr(quick_analysis, limit, {"MOST_TRIALS": 1, "MOST_ROWS": 0}[limit])
     ended = run_toy("--seeds", 2)
     assert "2 trials: the table is without intervals" in ended.err
     assert "[" not in next(line for line in ended.out.splitlines() if "tiny" in line)

@@ -9,7 +9,7 @@ import pytest
 
 from mritk import Architecture
 from mritk.backbone import Backbone
-from mritk.execute.warm_up import WarmUp
+from mritk.cli.warm_up import WarmUp
 from mritk.records import Origin
 
 

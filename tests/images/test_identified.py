@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mritk import DataError, Samples, Segmentation
-from mritk.data.identified import SampleChanged, array_digests, identified
 from mritk.data.samples import UnreadableSamples
 from mritk.images.decode import decoded
+from mritk.images.identified import SampleChanged, array_digests, identified
 
 
 def test_a_declared_digest_saves_reading_and_changes_no_identity(make_samples):
