@@ -10,10 +10,13 @@ from mritk_saliency.gradients import STEPS, integrated_gradients, saliency
 from mritk_saliency.guided import guided_backpropagation
 from tests.plugins.saliency.conftest import convolutional, inputs
 
-attr = pytest.importorskip("captum.attr")
-
 OUTPUTS = torch.tensor([2, 0])
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def attr():
+    return pytest.importorskip("captum.attr")
 
 
 @pytest.fixture
@@ -21,13 +24,13 @@ def case(dims):
     return convolutional(dims), inputs(dims)
 
 
-def test_saliency(case):
+def test_saliency(attr, case):
     network, batch = case
     wanted = attr.Saliency(network).attribute(batch, OUTPUTS)
     torch.testing.assert_close(saliency(network, batch, OUTPUTS), wanted, **CLOSE)
 
 
-def test_integrated_gradients(case):
+def test_integrated_gradients(attr, case):
     network, batch = case
     wanted = attr.IntegratedGradients(network).attribute(
         batch, target=OUTPUTS, n_steps=STEPS, method="riemann_middle"
@@ -36,13 +39,13 @@ def test_integrated_gradients(case):
     torch.testing.assert_close(found, wanted.float(), **CLOSE)
 
 
-def test_guided_backpropagation(case):
+def test_guided_backpropagation(attr, case):
     network, batch = case
     wanted = attr.GuidedBackprop(network).attribute(batch, OUTPUTS)
     torch.testing.assert_close(guided_backpropagation(network, batch, OUTPUTS), wanted, **CLOSE)
 
 
-def test_grad_cam(case, dims):
+def test_grad_cam(attr, case, dims):
     network, batch = case
     cam = attr.LayerGradCam(network, network[3])
     coarse = cam.attribute(batch, OUTPUTS, relu_attributions=True)

@@ -12,7 +12,16 @@ from mritk.plugins.registry import Registry
 from mritk_volumes.published import BRAINIAC, VARIABLE
 
 pytestmark = pytest.mark.slow
-nets = pytest.importorskip("monai.networks.nets", reason="the networks are MONAI's")
+
+
+def networks():
+    """MONAI's, whose import takes seconds."""
+    return pytest.importorskip("monai.networks.nets", reason="the networks are MONAI's")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _monai():
+    networks()
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +49,7 @@ def volumes(side: int) -> torch.Tensor:
 
 def medicalnet(depth: int, **options) -> torch.nn.Module:
     """The network that MONAI fills from MedicalNet's file, with random values."""
+    nets = networks()
     torch.manual_seed(depth)
     chosen = {"spatial_dims": 3, "n_input_channels": 1, "feed_forward": False}
     shortcut, bias = nets.resnet.get_medicalnet_pretrained_resnet_args(depth)[::-1]
@@ -88,7 +98,7 @@ def test_a_file_of_another_depth_or_a_tensor_too_many_or_too_few_is_refused(load
 def brainiac() -> torch.nn.Module:
     """The network of the published code, which loads it from names with ``backbone.``."""
     torch.manual_seed(0)
-    network = nets.ViT(
+    network = networks().ViT(
         in_channels=1,
         img_size=(96, 96, 96),
         patch_size=(16, 16, 16),
