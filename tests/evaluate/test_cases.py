@@ -60,6 +60,7 @@ def test_a_shift_of_three_voxels_of_two_millimetres_is_six_millimetres():
     assert hd95(one, one, (2.0, 1.0, 1.0)) == 0
 
 
+@pytest.mark.slow  # the import of MONAI takes seconds
 def test_scores_are_those_of_monai():
     torch = pytest.importorskip("torch")
     metrics = pytest.importorskip("monai.metrics")

@@ -54,6 +54,7 @@ def test_a_tolerance_is_in_mm():
     assert nsd(slab, moved, (2.0, 1.0, 1.0), tolerance=2) == 1
 
 
+@pytest.mark.slow  # the import of MONAI takes seconds
 @pytest.mark.parametrize("spacing", [MM, (3.0, 1.0, 2.0)])
 def test_measures_are_those_of_monai(spacing):
     torch = pytest.importorskip("torch")
@@ -69,6 +70,7 @@ def test_measures_are_those_of_monai(spacing):
         assert found == pytest.approx(float(expected))
 
 
+@pytest.mark.slow
 def test_monai_has_the_same_conventions_for_what_is_absent():
     torch = pytest.importorskip("torch")
     metrics = pytest.importorskip("monai.metrics")
