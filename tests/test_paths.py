@@ -98,6 +98,13 @@ def paths(tmp_path_factory):
         assert main([str(word) for word in command]) == 0
         return results
 
+    def followed(trial):
+        return {
+            "backbone name": Followed(is_name),
+            "seed": Seeds(),
+            "prediction": Followed(is_score(trial.predictions["test"].score[0, 0])),
+        }
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mritk.machine.in_threads.ThreadPoolExecutor", Inline)
         patch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
@@ -107,16 +114,14 @@ def paths(tmp_path_factory):
         exec(TOY_PLUGIN, namespace)
         samples = namespace["open_bands"](None)
         row = list(samples.ids).index(trial.splits["train"][0])
-        found = {
-            "sample": Followed(is_image(samples.read(row))),
-            "backbone name": Followed(is_name),
-            "seed": Seeds(),
-            "prediction": Followed(is_score(trial.predictions["test"].score[0, 0])),
-        }
+        found = {"sample": Followed(is_image(samples.read(row))), **followed(trial)}
         patch.setenv("MRITK_HOME", str(folder / "home-2"))
         with following(*found.values()):
-            run("second")
-    return found
+            results = run("second")
+        shown = followed(trial)
+        with following(*shown.values()):
+            assert main(["leaderboard", str(results)]) == 0
+    return found | {f"{thing}, shown again": path for thing, path in shown.items()}
 
 
 def documented(thing):
@@ -133,6 +138,15 @@ def test_each_passes_the_packages_that_the_docs_list(paths, thing):
     rooms, limit = documented(thing)
     assert paths[thing].rooms == rooms
     assert len(paths[thing].files) <= limit, paths[thing].files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("thing", "rooms"),
+    [("backbone name", ["results", "text"]), ("seed", ["results"]), ("prediction", [])],
+)
+def test_a_table_that_is_shown_again_takes_them_from_the_index(paths, thing, rooms):
+    assert paths[f"{thing}, shown again"].rooms == rooms
 
 
 def module_of(file, text, **names):
