@@ -14,33 +14,42 @@ ASSIGNMENT = 2**31
 
 
 @dataclass(frozen=True)
-class Patient:
-    """One row of the cohort.
+class Member:
+    """One row of a cohort.
 
     Attributes:
         index: Position in the cohort, from 0.
-        target: Index into :data:`mritk_phantom.recipe.CLASSES`.
-        site: Index into :data:`mritk_phantom.scanner.SITES`.
+        site: Index into the scanners, :data:`mritk_phantom.scanner.SITES`, or those of heads.
         seed: Root of the patient's random streams.
     """
 
     index: int
-    target: int
     site: int
     seed: int
 
     @property
     def name(self) -> str:
-        """The patient id. It tells the place in the cohort and nothing about the class."""
+        """The patient id. It tells the place in the cohort and nothing else."""
         return f"patient-{self.index:04d}"
 
-    def generator(self, step: int) -> np.random.Generator:
+    def generator(self, *step: int) -> np.random.Generator:
         """Return the stream of one step of the generation.
 
         Steps have streams of their own, so that what one class draws for its lesion does not
         change the head, the scanner or the slice positions.
         """
-        return stream(self.seed, self.index, step)
+        return stream(self.seed, self.index, *step)
+
+
+@dataclass(frozen=True)
+class Patient(Member):
+    """One synthetic patient of ``phantom``.
+
+    Attributes:
+        target: Index into :data:`mritk_phantom.recipe.CLASSES`.
+    """
+
+    target: int
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
@@ -60,5 +69,5 @@ def cohort(patients: int, seed: int) -> list[Patient]:
         order = stream(seed, ASSIGNMENT + 1, run).permutation(len(CLASSES))
         for place, target in enumerate(order):
             site = int(sites[(target + run) % len(SITES)])
-            members.append(Patient(4 * run + place, int(target), site, seed))
+            members.append(Patient(4 * run + place, site, seed, int(target)))
     return members[:patients]

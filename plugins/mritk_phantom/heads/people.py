@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk_phantom.cohort import stream
+from mritk_phantom.cohort import Member, stream
 from mritk_phantom.recipe import CLASSES
 
 # Keep the streams that assign people to rows apart from those of the people.
@@ -21,37 +21,22 @@ SCANNED_TWICE = 0.2
 
 
 @dataclass(frozen=True)
-class Person:
-    """One synthetic patient.
+class Person(Member):
+    """One synthetic patient of ``phantom3d``.
 
     Attributes:
-        index: Position in the cohort, from 0.
         age: In years.
         male: Whether the patient is a man.
         tumour: Index into :data:`mritk_phantom.recipe.CLASSES`.
-        site: Index into :data:`mritk_phantom.heads.scanner.SITES`.
         scans: 1 or 2.
         part: Official part, ``train`` or ``test``.
-        seed: Root of the patient's random streams.
     """
 
-    index: int
     age: float
     male: bool
     tumour: int
-    site: int
     scans: int
     part: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """The patient id. It tells the place in the cohort and nothing else."""
-        return f"patient-{self.index:04d}"
-
-    def generator(self, *step: int) -> np.random.Generator:
-        """Return the stream of one step of the generation."""
-        return stream(self.seed, self.index, *step)
 
 
 def people(count: int, seed: int, *, healthy: bool) -> list[Person]:
@@ -76,5 +61,5 @@ def people(count: int, seed: int, *, healthy: bool) -> list[Person]:
             part = "test" if site == LAST_SITE or site not in tested else "train"
             tested.add(site)
             tumour = CLASSES.index("none") if healthy else int(classes[place])
-            members.append(Person(index, age, male, tumour, site, scans, part, seed))
+            members.append(Person(index, site, seed, age, male, tumour, scans, part))
     return members[:count]
