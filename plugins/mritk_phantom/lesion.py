@@ -125,13 +125,12 @@ def soft(distance: np.ndarray, width: float) -> np.ndarray:
 
 
 def paint(
-    signal: np.ndarray, labels: np.ndarray, form: Form, look: Appearance, *, oedema: float
+    signal: np.ndarray, form: Form, look: Appearance, *, brightness: np.ndarray, oedema: float
 ) -> None:
-    """Put a tumour into a signal and a label volume, in place.
+    """Put a tumour into a signal, in place.
 
-    ``oedema`` is the brightness of fully swollen tissue.
+    ``brightness`` is that of the tumour in its window, ``oedema`` that of fully swollen tissue.
     """
     region = signal[form.window]
     region += look.swelling * (np.float32(oedema) - region)
-    region += look.cover * (look.brightness - region)
-    labels[form.window] = look.labels
+    region += look.cover * (brightness - region)

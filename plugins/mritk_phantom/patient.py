@@ -110,7 +110,9 @@ def _signal(
         rng = patient.generator(LOOK)
         along = _in_volume(white, near)[form.window]
         look = tumour.look(rng, form, along, site.uptake, anatomy.resolution)
-        paint(signal, labels, form, look, oedema=rng.uniform(0.4, 0.55))
+        oedema = rng.uniform(0.4, 0.55)
+        paint(signal, form, look, brightness=look.brightness, oedema=oedema)
+        labels[form.window] = look.labels
     return signal, labels
 
 

@@ -9,20 +9,18 @@ import numpy as np
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
-from mritk_phantom import glioma, meningioma, pituitary
 from mritk_phantom.deformation import Head, push_aside, smooth_noise
 from mritk_phantom.heads.people import Person
 from mritk_phantom.heads.recipe import HeadRecipe
 from mritk_phantom.heads.scanner import SITES, show
-from mritk_phantom.heads.sequences import BRIGHTNESS, Sequence, tumour_brightness, tumour_labels
+from mritk_phantom.heads.sequences import BRIGHTNESS, tumour_brightness, tumour_labels
 from mritk_phantom.heads.shape import Shape, shape_of
 from mritk_phantom.heads.template import FLUID, Template, load_template
 from mritk_phantom.healthy import add_findings, add_uptake
-from mritk_phantom.lesion import Appearance, Form, grow
+from mritk_phantom.lesion import Appearance, Form, grow, paint
+from mritk_phantom.patient import TUMOURS
 from mritk_phantom.recipe import CLASSES
 from mritk_phantom.scanner import Site
-
-TUMOURS = {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary}
 
 # Numbers of the random streams of a person; those of the shape come before.
 LESION, LOOK, TISSUE, UPTAKE, FINDINGS, MOVE, SCAN = range(10, 17)
@@ -171,17 +169,10 @@ def _signal(
     if name in ("t1", "t1ce"):
         add_findings(person.generator(FINDINGS), signal, brain)
     if tumour is not None:
-        _paint(signal, tumour, sequence)
+        brightness = tumour_brightness(tumour.look, tumour.labels, sequence)
+        oedema = sequence.swollen * tumour.oedema
+        paint(signal, tumour.form, tumour.look, brightness=brightness, oedema=oedema)
     return signal.clip(0)
-
-
-def _paint(signal: np.ndarray, tumour: Tumour, sequence: Sequence) -> None:
-    """Put a tumour into a signal, in place."""
-    region = signal[tumour.form.window]
-    swollen = np.float32(sequence.swollen * tumour.oedema)
-    region += tumour.look.swelling * (swollen - region)
-    brightness = tumour_brightness(tumour.look, tumour.labels, sequence)
-    region += tumour.look.cover * (brightness - region)
 
 
 def _scan(
