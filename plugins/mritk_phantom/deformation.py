@@ -99,7 +99,7 @@ def deform(
     ``bent`` times as far.
     """
     angles = np.deg2rad(rng.normal(0, 2.5, 3).clip(-6, 6))
-    turned = np.asarray(Rotation.from_euler("xyz", angles).as_matrix())  # about x, then y, then z
+    turned = Rotation.from_euler("xyz", angles).as_matrix()  # about x, then y, then z
     linear = turned @ np.diag(1 / (scale * rng.normal(1, 0.045, 3).clip(0.9, 1.1)))
     shift = rng.normal(0, 2.0, 3).clip(-4, 4)
     axes = anatomy.axes()

@@ -54,7 +54,7 @@ def uptake_map(anatomy: Anatomy) -> np.ndarray:
 
 def _ball(anatomy: Anatomy, centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
     offsets = [((a - c) / r) ** 2 for a, c, r in zip(anatomy.axes(), centre, radii, strict=True)]
-    return np.asarray(offsets[0] + offsets[1] + offsets[2] < 1)
+    return offsets[0] + offsets[1] + offsets[2] < 1
 
 
 def _distance(anatomy: Anatomy, line: list[tuple[int, int, int]]) -> np.ndarray:

@@ -8,28 +8,20 @@ from scipy.ndimage import map_coordinates, maximum_filter
 from mritk_phantom.anatomy import Anatomy
 
 
-def sample(
-    template: np.ndarray, points: np.ndarray, anatomy: Anatomy, *, outside: float = 0.0
-) -> np.ndarray:
-    """Return a template map at ``points`` in mm by trilinear interpolation.
-
-    Points are (3, …), the result is float32 (…). Points outside the template are ``outside``.
-    """
-    return interpolate(template, in_voxels(points, anatomy), outside=outside)
-
-
 def in_voxels(points: np.ndarray, anatomy: Anatomy) -> np.ndarray:
     """Return ``points`` (3, …) in mm as fractional voxel indices of the template, float32."""
     origin = anatomy.origin.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
-    return np.asarray((points - origin) / np.float32(anatomy.resolution))
+    return (points - origin) / np.float32(anatomy.resolution)
 
 
 def interpolate(template: np.ndarray, voxels: np.ndarray, *, outside: float = 0.0) -> np.ndarray:
-    """Return a template map at fractional ``voxels`` (3, …), as :func:`sample` does."""
-    values = map_coordinates(
+    """Return a template map at fractional ``voxels`` (3, …) by trilinear interpolation.
+
+    The result is float32 (…); voxels beyond the template are ``outside``.
+    """
+    return map_coordinates(
         template, voxels, output=np.float32, order=1, mode="constant", cval=outside
     )
-    return np.asarray(values)
 
 
 class Map:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk_phantom.anatomy import Anatomy
 from mritk_phantom.deformation import Head, deform
 from mritk_phantom.heads.people import OLDEST, YOUNGEST, Person
 from mritk_phantom.heads.template import Template
@@ -82,12 +81,12 @@ def shape_of(person: Person, template: Template) -> Shape:
     middle = np.array(BRAIN_MIDDLE, dtype=np.float32)[:, None, None, None]
     points += np.float32(0.005 + 0.05 * ageing.atrophy) * (points - middle)
     points[1] += np.float32(0.5 * twist) * np.tanh(points[0] / np.float32(25))
-    points += widened(points, template, anatomy, 0.5 + 6.0 * ageing.ventricles)
+    points += widened(points, template, 0.5 + 6.0 * ageing.ventricles)
     return Shape(head, Head(anatomy, points, head.linear), ageing)
 
 
-def widened(points: np.ndarray, template: Template, anatomy: Anatomy, by: float) -> np.ndarray:
+def widened(points: np.ndarray, template: Template, by: float) -> np.ndarray:
     """Return the shift of points by which ventricles grow ``by`` mm on every side."""
-    voxels = in_voxels(points, anatomy)
+    voxels = in_voxels(points, template.anatomy)
     shift = [np.float32(by) * interpolate(part, voxels) for part in template.to_ventricle]
     return np.stack(shift)

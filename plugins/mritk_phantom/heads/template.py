@@ -13,7 +13,7 @@ import numpy as np
 
 from mritk_phantom.anatomy import Anatomy, load_anatomy
 from mritk_phantom.heads.recipe import FIELD_OF_VIEW
-from mritk_phantom.lookup import Map, sample
+from mritk_phantom.lookup import Map, in_voxels, interpolate
 
 # Resolution in mm at which the templates are loaded.
 SOURCE = 2
@@ -21,9 +21,6 @@ SOURCE = 2
 MIDDLE = (0.0, -17.0, -4.0)
 # Thickness in mm of the fluid around the brain, of the skull and of the scalp over it.
 FLUID, BONE, SCALP = 2.0, 7.0, 6.0
-
-# Tissues around the brain, in the order of Template.around.
-AROUND = ("fluid", "muscle", "fat", "marrow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +33,7 @@ class Template:
         white: Probability of white matter.
         texture: See :class:`mritk_phantom.anatomy.Anatomy`.
         hull: Distance in mm to a smooth surface around the brain, positive inside.
-        around: Share of each tissue of :data:`AROUND` outside the brain; of the fluid, also where
+        around: Shares of fluid, muscle, fat and marrow outside the brain; of the fluid, also where
             the brain is. What is missing to 1 is bone or air.
         to_ventricle: float32 (3, X, Y, Z), the direction to the nearest ventricle, of length 1
             beside it and shorter with the distance; 0 inside.
@@ -90,17 +87,17 @@ def _on_grid(source: Anatomy, size: int) -> Anatomy:
     origin = np.array(MIDDLE) - FIELD_OF_VIEW / 2 + resolution / 2
     axes = [origin[d] + resolution * np.arange(size) for d in range(3)]
     points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    voxels = in_voxels(points, source)
     sigma = 0.3 * resolution / source.resolution
 
     def regridded(values: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        return sample(gaussian_filter(values, sigma), points, source, outside=outside)
+        return interpolate(gaussian_filter(values, sigma), voxels, outside=outside)
 
-    depth = regridded(source.depth, -1e3)
     return Anatomy(
         grey=regridded(source.grey),
         white=regridded(source.white),
         texture=regridded(source.texture),
-        depth=depth,
+        depth=regridded(source.depth, -1e3),
         brain=regridded(source.brain.astype(np.float32)) > 0.5,
         origin=origin,
         resolution=resolution,
@@ -139,7 +136,7 @@ def _around(anatomy: Anatomy, hull: np.ndarray) -> np.ndarray:
     def body(centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
         """Return about the distance in mm to an ellipsoid's surface, positive inside."""
         parts = [((a - c) / r) ** 2 for a, c, r in zip(anatomy.axes(), centre, radii, strict=True)]
-        return np.asarray((1 - np.sqrt(parts[0] + parts[1] + parts[2])) * min(radii))
+        return (1 - np.sqrt(parts[0] + parts[1] + parts[2])) * min(radii)
 
     def share(distance: np.ndarray) -> np.ndarray:
         """Return how much of a voxel lies inside, given the distance of its centre."""

@@ -10,7 +10,7 @@ from mritk_phantom.cohort import cohort
 from mritk_phantom.deformation import deform, push_aside, smooth_noise
 from mritk_phantom.healthy import add_uptake
 from mritk_phantom.lesion import NECROSIS, OEDEMA, SOLID
-from mritk_phantom.lookup import sample
+from mritk_phantom.lookup import in_voxels, interpolate
 from mritk_phantom.patient import HEAD, MARGIN
 from mritk_phantom.recipe import PLANES, Recipe
 from mritk_phantom.slices import LEAST_AREA
@@ -79,7 +79,8 @@ def test_meningiomas_touch_the_dura_or_the_falx(small):
 def test_gliomas_lie_in_the_brain_and_most_have_a_dead_centre_and_oedema(small):
     for patient in small.patients("glioma"):
         head, lesion = head_of(patient), small.volume(patient)["lesion"]
-        brain = sample(load_anatomy(RESOLUTION).brain.astype(np.float32), head.points, head.anatomy)
+        voxels = in_voxels(head.points, head.anatomy)
+        brain = interpolate(load_anatomy(RESOLUTION).brain.astype(np.float32), voxels)
         assert brain[lesion > OEDEMA].mean() > 0.6
         assert np.count_nonzero(lesion == OEDEMA) > 0.2 * np.count_nonzero(lesion > OEDEMA)
     hollow = [(small.volume(p)["lesion"] == NECROSIS).any() for p in small.patients("glioma")]

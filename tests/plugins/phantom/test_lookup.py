@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mritk_phantom.anatomy import Anatomy
-from mritk_phantom.lookup import Map, Places, sample
+from mritk_phantom.lookup import Map, Places, in_voxels, interpolate
 
 SHAPE = (9, 11, 8)
 
@@ -36,7 +36,7 @@ def test_a_sparse_map_has_the_same_values_bit_for_bit(anatomy):
     found = Places(points, anatomy).look_up(Map(values, values != 0))
     assert found.shape == points.shape[1:]
     assert np.count_nonzero(found) > 100
-    assert np.array_equal(found, sample(values, points, anatomy))
+    assert np.array_equal(found, interpolate(values, in_voxels(points, anatomy)))
 
 
 def test_between_voxels_that_are_left_out_the_outside_is_taken(anatomy):
