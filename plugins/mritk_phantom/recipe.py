@@ -11,7 +11,6 @@ GENERATOR_VERSION = 1
 
 CLASSES = ("glioma", "meningioma", "none", "pituitary")
 PLANES = ("sagittal", "coronal", "axial")
-SLICES_PER_PLANE = 2
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from mritk_phantom.deformation import Head
-from mritk_phantom.recipe import PLANES, SLICES_PER_PLANE
+from mritk_phantom.recipe import PLANES
 
 # The middle of the two slices of a plane lies within these mm of the pituitary fossa.
 MIDDLE = ((-9.0, 9.0), (-9.0, 10.0), (0.0, 13.0))
@@ -56,8 +56,7 @@ def choose_cuts(rng: np.random.Generator, head: Head) -> list[Cut]:
     cuts = []
     for axis in range(3):
         middle, half = rng.uniform(*MIDDLE[axis]), rng.uniform(*HALF_GAP)
-        sides = rng.permutation([-half, half])
-        for number, side in enumerate(sides[:SLICES_PER_PLANE], start=1):
+        for number, side in enumerate(rng.permutation([-half, half]), start=1):
             place = head.sella[axis] + middle + side - head.anatomy.origin[axis]
             index = round(place / head.anatomy.resolution)
             cuts.append(Cut(axis, index, number, float(middle + side)))
@@ -117,4 +116,4 @@ def to_square(plane: np.ndarray, resolution: float) -> np.ndarray:
 def resize(image: np.ndarray, size: int, *, order: int) -> np.ndarray:
     """Return a square image at ``size`` pixels; order 0 takes the nearest pixel, 1 is bilinear."""
     factor = size / image.shape[0]
-    return np.asarray(zoom(image, factor, order=order, mode="nearest", grid_mode=True))
+    return zoom(image, factor, order=order, mode="nearest", grid_mode=True)

@@ -11,9 +11,9 @@ from mritk import Dataset, UsageError, lazy
 from mritk_phantom.heads.recipe import SEQUENCES, SIZES, Cohort, HeadRecipe
 
 NAME = "phantom3d"
-TARGETS = ("age", "sex", "tumour", "mask")
 # More voxels a side than these are many.
 LARGE = 64
+# By target.
 SUMMARIES = {
     "age": "age of healthy people from T1 volumes",
     "sex": "sex of healthy people from T1 volumes",
@@ -46,9 +46,9 @@ class HeadOptions:
         Raises:
             UsageError: An unknown target, a size out of range, or too few patients.
         """
-        if self.target not in TARGETS:
+        if self.target not in SUMMARIES:
             what = f"unknown target {self.target}" if self.target else "no target"
-            raise UsageError(f"{what}; write {NAME},target=" + "|".join(TARGETS))
+            raise UsageError(f"{what}; write {NAME},target=" + "|".join(SUMMARIES))
         if not SIZES[0] <= self.size <= SIZES[1]:
             raise UsageError(f"size={self.size}: write a size from {SIZES[0]} to {SIZES[1]}")
         if self.patients != "auto" and self.patients < 20:
