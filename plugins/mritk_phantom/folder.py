@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mritk import Workspace, locked, sha256_of, whole_folder
 from mritk_phantom.anatomy import require_nilearn
+from mritk_phantom.heads.recipe import HeadRecipe
+from mritk_phantom.recipe import Recipe
 
 log = logging.getLogger("mritk_phantom")
 
@@ -17,31 +20,37 @@ COMPLETE = "complete.json"
 
 
 def made_folder(
-    workspace: Workspace, key: str, make: Callable[[Path], None], hashed: tuple[str, ...]
+    workspace: Workspace,
+    recipe: Recipe | HeadRecipe,
+    make: Callable[[Path], None],
+    hashed: tuple[str, ...],
 ) -> Path:
-    """Return a complete folder ``phantom/<key>`` of the workspace, made now if need be.
+    """Return the complete folder ``phantom/<key>`` of the workspace, made now if need be.
 
     Processes that ask at the same time wait for the first one. The folder is made in a temporary
     place and renamed when complete; one that is not complete is thrown away.
 
     Args:
         workspace: Where generated data live.
-        key: Name of the folder; it tells all that the content depends on.
-        make: Fills an empty folder, and seals it.
+        recipe: What the content is a function of.
+        make: Fills an empty folder.
         hashed: Files of which the bytes are compared too, see :func:`is_complete`.
     """
     root = workspace.folder("phantom")
-    folder = root / key
+    folder = root / recipe.key
     if is_complete(folder, hashed):
         return folder
-    with locked(root / f"{key}.lock", "generates the phantom"):
+    with locked(root / f"{recipe.key}.lock", "generates the phantom"):
         if is_complete(folder, hashed):
             return folder
         if folder.exists():
             log.warning("removing the incomplete phantom %s", folder)
             shutil.rmtree(folder)
         with whole_folder(folder) as draft:
+            start = time.monotonic()
             make(draft)
+            seal(draft, recipe)
+            log.info("generated the phantom in %.1f s", time.monotonic() - start)
     return folder
 
 
@@ -58,25 +67,20 @@ def is_complete(folder: Path, hashed: tuple[str, ...]) -> bool:
         return False
 
 
-def is_made(workspace: Workspace, key: str, hashed: tuple[str, ...]) -> bool:
+def is_made(workspace: Workspace, recipe: Recipe | HeadRecipe, hashed: tuple[str, ...]) -> bool:
     """Return whether this machine has the folder of :func:`made_folder`.
 
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    if is_complete(workspace.home / "phantom" / key, hashed):
+    if is_complete(workspace.home / "phantom" / recipe.key, hashed):
         return True
     require_nilearn()
     return False
 
 
-def seal(folder: Path, recipe: str) -> None:
-    """Write ``complete.json``, by which :func:`is_complete` knows the other files.
-
-    Args:
-        folder: What was made.
-        recipe: What it is a function of, as JSON.
-    """
+def seal(folder: Path, recipe: Recipe | HeadRecipe) -> None:
+    """Write ``complete.json``, by which :func:`is_complete` knows the other files."""
     files = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
@@ -85,5 +89,5 @@ def seal(folder: Path, recipe: str) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    text = json.dumps({"recipe": json.loads(recipe), "files": files}, indent=1)
+    text = json.dumps({"recipe": json.loads(recipe.as_json), "files": files}, indent=1)
     (folder / COMPLETE).write_text(text)

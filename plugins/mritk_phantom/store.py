@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 
 from mritk import Classification, Samples, Workspace, available_cores
 from mritk_phantom.anatomy import load_anatomy
-from mritk_phantom.folder import is_made, made_folder, seal
+from mritk_phantom.folder import is_made, made_folder
 from mritk_phantom.recipe import CLASSES, PLANES, Recipe
 
 log = logging.getLogger("mritk_phantom")
@@ -30,18 +29,17 @@ log = logging.getLogger("mritk_phantom")
 HASHED = ("images.npy", "lesions.npy", "samples.json")
 
 
-def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> Samples:
+def open_samples(recipe: Recipe, workspace: Workspace) -> Samples:
     """Return the slices of a phantom, generating it first if this machine does not have it.
 
     Args:
         recipe: What to generate.
         workspace: Where generated data live.
-        workers: Threads to generate with; None: one per core. The result is the same.
 
     Raises:
         mritk.errors.Unavailable: It has to be generated and nilearn is not installed.
     """
-    folder = ensure(workspace, recipe, workers=workers)
+    folder = ensure(workspace, recipe)
     rows = json.loads((folder / "samples.json").read_text())
     images = np.load(folder / "images.npy", mmap_mode="r")
     lesions = np.load(folder / "lesions.npy", mmap_mode="r")
@@ -57,12 +55,12 @@ def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = 
 
 
 def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) -> Path:
-    """Return the folder of a complete phantom, generated now if need be."""
+    """Return the folder of a complete phantom, generated now if need be.
+
+    Any number of threads (None: one per core) generates the same.
+    """
     return made_folder(
-        workspace,
-        recipe.key,
-        lambda draft: generate(draft, recipe, workers=workers),
-        HASHED,
+        workspace, recipe, lambda draft: generate(draft, recipe, workers=workers), HASHED
     )
 
 
@@ -72,7 +70,7 @@ def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    return is_made(workspace, recipe.key, HASHED)
+    return is_made(workspace, recipe, HASHED)
 
 
 def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> None:
@@ -85,7 +83,6 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
     from mritk_phantom.patient import scan_patient
     from mritk_phantom.scanner import SITES
 
-    start = time.monotonic()
     uptake_map(load_anatomy(recipe.resolution))
     (folder / "volumes").mkdir()
 
@@ -124,5 +121,3 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
     np.save(folder / "images.npy", np.concatenate(images))
     np.save(folder / "lesions.npy", np.concatenate(masks))
     (folder / "samples.json").write_text(json.dumps(rows, indent=1))
-    seal(folder, recipe.as_json)
-    log.info("generated the phantom in %.1f s", time.monotonic() - start)

@@ -30,11 +30,6 @@ class HeadScanner:
     gamma: float
     thickness: float
 
-    @property
-    def name(self) -> str:
-        """The site's name."""
-        return self.receiver.name
-
 
 SITES = tuple(
     HeadScanner(receiver, *values)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mritk import Classification, Regression, Samples, Segmentation, Workspace, available_cores
-from mritk_phantom.folder import is_made, made_folder, seal
+from mritk_phantom.folder import is_made, made_folder
 from mritk_phantom.heads.recipe import HeadRecipe
 from mritk_phantom.recipe import CLASSES
 
@@ -38,12 +37,7 @@ SEXES = ("female", "male")
 
 
 def open_heads(
-    recipe: HeadRecipe,
-    target: str,
-    sequences: tuple[str, ...],
-    workspace: Workspace,
-    *,
-    workers: int | None = None,
+    recipe: HeadRecipe, target: str, sequences: tuple[str, ...], workspace: Workspace
 ) -> Samples:
     """Return the scans of a phantom of heads, generating it first if this machine does not have it.
 
@@ -52,14 +46,13 @@ def open_heads(
         target: ``age``, ``sex``, ``tumour`` or ``mask``; for masks, patients with a tumour alone.
         sequences: Those shown, of the recipe's. One is a grey volume, more are channels.
         workspace: Where generated data live.
-        workers: Threads to generate with; None: one per core. The result is the same.
 
     Raises:
         mritk.errors.Unavailable: It has to be generated and nilearn is not installed.
     """
     from mritk_phantom.heads.sequences import LABELS, REGIONS
 
-    folder = ensure(workspace, recipe, workers=workers)
+    folder = ensure(workspace, recipe)
     rows = json.loads((folder / "samples.json").read_text())
     volumes = np.load(folder / "volumes.npy", mmap_mode="r")
     kept = [i for i, row in enumerate(rows) if target != "mask" or row["class"] != "none"]
@@ -85,8 +78,7 @@ def open_heads(
         given["task"] = Regression("years")
         given["targets"] = np.array([row["age"] for row in shown])
     else:
-        names = SEXES if target == "sex" else CLASSES
-        column = "sex" if target == "sex" else "class"
+        names, column = (SEXES, "sex") if target == "sex" else (CLASSES, "class")
         given["task"] = Classification(names)
         given["targets"] = np.array([names.index(row[column]) for row in shown], dtype=np.int64)
     return Samples(
@@ -109,11 +101,9 @@ def open_heads(
     )
 
 
-def ensure(workspace: Workspace, recipe: HeadRecipe, *, workers: int | None = None) -> Path:
+def ensure(workspace: Workspace, recipe: HeadRecipe) -> Path:
     """Return the folder of a complete phantom of heads, generated now if need be."""
-    return made_folder(
-        workspace, recipe.key, lambda draft: generate(draft, recipe, workers=workers), HASHED
-    )
+    return made_folder(workspace, recipe, lambda draft: generate(draft, recipe), HASHED)
 
 
 def is_generated(recipe: HeadRecipe, workspace: Workspace) -> bool:
@@ -122,16 +112,15 @@ def is_generated(recipe: HeadRecipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    return is_made(workspace, recipe.key, HASHED)
+    return is_made(workspace, recipe, HASHED)
 
 
-def generate(folder: Path, recipe: HeadRecipe, *, workers: int | None = None) -> None:
+def generate(folder: Path, recipe: HeadRecipe) -> None:
     """Write a phantom of heads into an empty folder."""
     from mritk_phantom.heads.people import people
     from mritk_phantom.heads.scan import scan_person
     from mritk_phantom.heads.template import load_template
 
-    start = time.monotonic()
     load_template(recipe.size)
     cohort = people(recipe.patients, recipe.seed, healthy=recipe.cohort == "healthy")
     total = sum(person.scans for person in cohort)
@@ -141,7 +130,7 @@ def generate(folder: Path, recipe: HeadRecipe, *, workers: int | None = None) ->
     if recipe.cohort == "tumour":
         labels = _array(folder / "labels.npy", (total, *shape))
     rows: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(workers or available_cores()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         made = pool.map(partial(scan_person, recipe=recipe), cohort)
         for person, (scans, head_volume) in zip(cohort, made, strict=True):
             for number, scan in enumerate(scans, start=1):
@@ -156,8 +145,6 @@ def generate(folder: Path, recipe: HeadRecipe, *, workers: int | None = None) ->
     if labels is not None:
         labels.flush()
     (folder / "samples.json").write_text(json.dumps(rows, indent=1))
-    seal(folder, recipe.as_json)
-    log.info("generated the phantom in %.1f s", time.monotonic() - start)
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -177,7 +164,7 @@ def _row(person: Person, number: int, head_volume: float) -> dict[str, Any]:
         "age": person.age,
         "sex": SEXES[person.male],
         "class": CLASSES[person.tumour],
-        "site": SITES[person.site].name,
+        "site": SITES[person.site].receiver.name,
         "part": person.part,
         "head_volume": round(head_volume, 1),
     }

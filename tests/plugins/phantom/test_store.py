@@ -118,7 +118,7 @@ def test_a_generation_that_fails_leaves_nothing_to_be_mistaken_for_a_phantom(tmp
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "seal", fail)
+    monkeypatch.setattr("mritk_phantom.folder.seal", fail)
     with pytest.raises(KeyboardInterrupt):
         store.ensure(Workspace(tmp_path), TINY)
     assert not [path for path in (tmp_path / "phantom").iterdir() if path.is_dir()]
