@@ -34,6 +34,8 @@ CHUNK = 1 << 20
 # Units of length that a header may state, in mm; what states none is in mm.
 MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
+Stream = BufferedReader | gzip.GzipFile
+
 
 def read_volume(path: Path) -> np.ndarray:
     """Return the volume of a NIfTI-1 or NIfTI-2 file, ``.nii`` or ``.nii.gz``, as uint8 (D, H, W).
@@ -66,8 +68,7 @@ def read_with_holes(path: Path) -> tuple[np.ndarray, float]:
     Raises:
         DataError: As there.
     """
-    with _opened(path) as stream:
-        header = _header(stream)
+    with _opened(path) as (stream, header):
         _refuse_series(header)
         return next(_volumes(stream, header, [0]))
 
@@ -85,8 +86,7 @@ def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float
     Raises:
         DataError: As there; the message tells the frame where one alone is of one value.
     """
-    with _opened(path) as stream:
-        header = _header(stream)
+    with _opened(path) as (stream, header):
         return list(_volumes(stream, header, rows))
 
 
@@ -96,8 +96,8 @@ def read_length(path: Path) -> int:
     Raises:
         DataError: The header cannot be read, or has a further axis.
     """
-    with _opened(path) as stream:
-        return _length(_header(stream))
+    with _opened(path) as (_, header):
+        return _length(header)
 
 
 def read_label_map(path: Path) -> np.ndarray:
@@ -107,8 +107,7 @@ def read_label_map(path: Path) -> np.ndarray:
         DataError: As there; or a value, after the file's own slope and intercept, is no whole
             number from 0 to 255.
     """
-    with _opened(path) as stream:
-        header = _header(stream)
+    with _opened(path) as (stream, header):
         _refuse_series(header)
         labels = next(_stored(stream, header, [0]))
         slope, intercept = _scale(header)
@@ -129,8 +128,7 @@ def read_spacing(path: Path) -> tuple[float, ...] | None:
     Raises:
         DataError: The header cannot be read.
     """
-    with _opened(path) as stream:
-        header = _header(stream)
+    with _opened(path) as (_, header):
         _sides(header)
         affine = header.get_best_affine()
         to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
@@ -148,10 +146,10 @@ def read_corners(path: Path) -> np.ndarray:
     Raises:
         DataError: The header cannot be read, or defines no orientation.
     """
-    with _opened(path) as stream:
-        affine, sides = _placed(_header(stream))
+    with _opened(path) as (_, header):
+        affine, sides = _placed(header)
     corners = np.stack(np.meshgrid(*[(0, side - 1) for side in sides]), -1).reshape(-1, 3)
-    return np.asarray(apply_affine(affine, corners))
+    return apply_affine(affine, corners)
 
 
 def read_affine(path: Path) -> np.ndarray:
@@ -162,9 +160,8 @@ def read_affine(path: Path) -> np.ndarray:
     Raises:
         DataError: The header cannot be read, or defines no orientation.
     """
-    with _opened(path) as stream:
-        affine, _ = _placed(_header(stream))
-        return affine
+    with _opened(path) as (_, header):
+        return _placed(header)[0]
 
 
 def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -180,13 +177,17 @@ def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
-    """Open a file, unpacked if it is compressed; errors become one line for a person."""
+def _opened(path: Path) -> Iterator[tuple[Stream, Any]]:
+    """Open a file, unpacked if it is compressed, and read its header.
+
+    Errors become one line for a person, also those of what is done with the file.
+    """
     try:
         with open_regular_file(path) as file:
             packed = file.read(2) == GZIP_MAGIC
             file.seek(0)
-            yield gzip.GzipFile(fileobj=file) if packed else file
+            stream = gzip.GzipFile(fileobj=file) if packed else file
+            yield stream, _header(stream)
     except (OrientationError, np.linalg.LinAlgError) as error:
         raise DataError("its affine defines no valid orientation") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -196,7 +197,7 @@ def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
 
 
 def _volumes(
-    stream: BufferedReader | gzip.GzipFile, header: Any, rows: Sequence[int]
+    stream: Stream, header: Any, rows: Sequence[int]
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Yield the grey levels of frames, uint8 (D, H, W), and the share of each that is no number."""
     slope, intercept = _scale(header)
@@ -222,7 +223,7 @@ def _turned(stored: np.ndarray, header: Any) -> np.ndarray:
     return np.ascontiguousarray(canonical.transpose(2, 1, 0)[:, ::-1, ::-1])
 
 
-def _header(stream: BufferedReader | gzip.GzipFile) -> Any:
+def _header(stream: Stream) -> Any:
     content = stream.read(HEADER)
     if not content:
         raise DataError("empty file")
@@ -264,9 +265,7 @@ def _refuse_series(header: Any) -> None:
         )
 
 
-def _stored(
-    stream: BufferedReader | gzip.GzipFile, header: Any, rows: Sequence[int]
-) -> Iterator[np.ndarray]:
+def _stored(stream: Stream, header: Any, rows: Sequence[int]) -> Iterator[np.ndarray]:
     """Yield frames as stored, (Z, Y, X): NIfTI counts its first axis fastest, its fourth last."""
     shape, count = _sides(header), _length(header)
     kind, offset = header.get_data_dtype(), header.get_data_offset()
@@ -296,7 +295,7 @@ def _require_bytes(promised: int, found: int) -> None:
         raise DataError(f"truncated: {found} bytes of {promised} stated in the header")
 
 
-def _fill(buffer: memoryview, stream: BufferedReader | gzip.GzipFile) -> int:
+def _fill(buffer: memoryview, stream: Stream) -> int:
     """Return how many bytes there were to fill ``buffer`` with."""
     found = 0
     while found < len(buffer):
