@@ -138,12 +138,7 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
 
 
 def open_folder(
-    folder: Path,
-    options: FolderOptions,
-    workspace: Workspace,
-    *,
-    typed: str = "",
-    archive: Path | None = None,
+    folder: Path, options: FolderOptions, workspace: Workspace, *, typed: str, archive: Path | None
 ) -> Samples:
     """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first.
 

@@ -181,7 +181,7 @@ def _files_of_participants(folder: Path) -> Iterator[Path]:
 
 def _suffix_of(path: Path) -> str:
     """Return the BIDS suffix of a NIfTI file, else nothing."""
-    for extension in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
+    for extension in VOLUME_SUFFIXES:
         if path.name.endswith(extension) and not path.name.startswith("."):
             return path.name.removesuffix(extension).rpartition("_")[2]
     return ""

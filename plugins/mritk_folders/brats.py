@@ -39,12 +39,13 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         DataError: There is no case, or one lacks a file; or a label map lies elsewhere than its
             sequences.
     """
-    cases = [case for case in _cases(folder) if _file(case, *MASK)]
-    if not cases:
+    masked = {case: mask for case in sorted(folder.iterdir()) if (mask := _file(case, *MASK))}
+    if not masked:
         raise DataError(
             f"{folder} has no folder CASE with a file CASE-seg.nii.gz; brats:PATH needs the folder "
             "of the training cases of a BraTS challenge, unpacked"
         )
+    cases, masks = list(masked), list(masked.values())
     files = [[_file(case, *endings) for endings in SEQUENCES.values()] for case in cases]
     lacking = [
         f"{case.name}{endings[0]}"
@@ -56,7 +57,6 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
         raise DataError(f"{folder} lacks {', '.join(lacking[:NAMED])}{more}; add them")
     paths = [[file for file in found if file is not None] for found in files]
-    masks = [mask for case in cases if (mask := _file(case, *MASK)) is not None]
     names = [str(found[0].relative_to(folder)) for found in paths]
     refuse_masks_elsewhere(folder, names, [str(mask.relative_to(folder)) for mask in masks])
 
@@ -92,10 +92,6 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         spacing=None if None in spacing else np.asarray(spacing),
         affine=lambda i: read_affine(paths[i][0]),
     )
-
-
-def _cases(folder: Path) -> list[Path]:
-    return sorted(case for case in folder.iterdir() if case.is_dir())
 
 
 def _file(case: Path, *endings: str) -> Path | None:

@@ -54,8 +54,7 @@ class FolderOptions(ScanOptions):
     def __post_init__(self) -> None:
         """Refuse fewer than two classes."""
         super().__post_init__()
-        if self.classes:
-            named_classes(self.classes)
+        named_classes(self.classes)
 
 
 @dataclass(frozen=True)

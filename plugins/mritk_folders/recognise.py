@@ -63,12 +63,11 @@ def refuse_no_tree(path: Path) -> None:
             f"bids:{path},target=COLUMN with a column of its participants.tsv"
         )
     if path.is_dir() and (scans := _scans_without_folders(path)):
-        tables = sorted(file for file in path.iterdir() if is_table(file))
-        remedy = f"manifest:{tables[0]}" if tables else f"manifest:{path / 'FILE.csv'}"
+        table = min(filter(is_table, path.iterdir()), default=path / "FILE.csv")
         raise UsageError(
             f"{path} contains {len(scans)} files such as {scans[0]} but no class folders; use one "
             "folder per class, or list them in a table with the columns path and label and use "
-            f"{remedy}"
+            f"manifest:{table}"
         )
     if path.is_file() and not is_archive(path):
         kind = "a table" if is_table(path) else "a single file"
