@@ -46,18 +46,14 @@ class DicomOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is no count, and fewer than two classes."""
+        from mritk import named_classes
+
         if self.slices != "all" and self.slices < 0:
             raise UsageError(
                 f"slices={self.slices} is not a valid number of slices; use 1 or more, all, or 0 "
                 "for whole volumes"
             )
-        if self.classes:
-            from mritk import named_classes
-
-            named_classes(self.classes)
-
-
-NO_OPTIONS = DicomOptions()
+        named_classes(self.classes)
 
 
 @hookimpl
@@ -76,7 +72,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
     )
 
 
-def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dataset]:
+def resolve_dicom(path: str, options: DicomOptions) -> Iterator[Dataset]:
     """Yield the dataset in the folder ``path``; its name keeps the last part of the path only.
 
     Raises:

@@ -18,7 +18,6 @@ SIDE_SUFFIXES = (
 # The index of a medium (PS3.10): it holds names of patients and no image.
 INDEX = "dicomdir"
 
-
 # Enough to see what a folder holds, and few enough not to wait for.
 LOOKED_AT = 50
 
@@ -47,16 +46,8 @@ def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:
             classes.
         Unavailable: A file is a link that leads nowhere.
     """
-    tree = class_tree(
-        folder,
-        Scans(
-            typed=f"dicom:{folder}",
-            noun="DICOM files",
-            is_scan=_is_dicom,
-            example="…/file",
-        ),
-        classes,
-    )
+    scans = Scans(typed=f"dicom:{folder}", noun="DICOM files", is_scan=_is_dicom, example="…/file")
+    tree = class_tree(folder, scans, classes)
     if tree.strays and not classes:
         raise DataError(
             f"{tree.strays[0]} has no class, because {folder} has class folders; move it into one "

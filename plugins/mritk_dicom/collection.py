@@ -108,11 +108,7 @@ def read_collection(
     else:
         chosen = [_slice_rows(named.series, slices) for named in found]
         rows = [(number, row) for number, own in enumerate(chosen) for row in own]
-        ids = [
-            f"{named.id}#{k}"
-            for named, own in zip(found, chosen, strict=True)
-            for k in range(len(own))
-        ]
+        ids = [f"{found[n].id}#{k}" for n, own in enumerate(chosen) for k in range(len(own))]
 
     def read(i: int) -> np.ndarray:
         number, row = rows[i]

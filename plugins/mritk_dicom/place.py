@@ -35,6 +35,6 @@ def affine_of(slices: Sequence[Header]) -> np.ndarray | None:
         step = (np.array(last.position) - begin) / (len(slices) - 1)
     affine = np.eye(4)
     affine[:3] = np.stack([step, columns * between_rows, rows * between_columns, begin], axis=1)
-    placed: np.ndarray = TO_RIGHT_AND_FRONT @ affine
+    placed = TO_RIGHT_AND_FRONT @ affine
     is_usable = np.isfinite(placed).all() and abs(np.linalg.det(placed)) > 0
     return placed if is_usable else None
