@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mritk_augment.draws import between
+from mritk_augment.draws import between, per_image
 from mritk_augment.kspace import along_drawn_axis
 from mritk_augment.precision import at_least_single
 
@@ -39,6 +39,5 @@ def keep_central_lines(images: torch.Tensor, factors: torch.Tensor) -> torch.Ten
     """
     height = images.shape[-2]
     lines = torch.arange(height // 2 + 1, device=images.device).reshape(-1, 1)
-    furthest = (height / (2 * factors)).to(images.device, non_blocking=True)
-    kept = lines <= furthest.reshape(-1, *[1] * (images.ndim - 1))
+    kept = lines <= per_image(height / (2 * factors), images)
     return torch.fft.irfft(torch.fft.rfft(images, dim=-2) * kept, n=height, dim=-2)

@@ -51,7 +51,7 @@ def polynomial(coefficients: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     terms = coefficients.shape[-1]
     columns = coefficients.reshape(len(images), 1, *[1] * len(sides), *coefficients.shape[1:])
 
-    def part(powers: tuple[int, ...]) -> torch.Tensor | int:
+    def part(powers: tuple[int, ...]) -> Any:
         """Horner's rule, in each axis over polynomials in those behind it."""
         if len(powers) == len(sides):
             place: list[Any] = [..., *powers]
@@ -61,6 +61,4 @@ def polynomial(coefficients: torch.Tensor, images: torch.Tensor) -> torch.Tensor
             total = total * positions[len(powers)] + part((*powers, power))
         return total
 
-    found = part(())
-    assert isinstance(found, torch.Tensor)
-    return found
+    return part(())

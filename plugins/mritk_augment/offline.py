@@ -58,10 +58,9 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         return change_of(samples.ids[row], number, options, spacing)
 
     def read(i: int) -> np.ndarray:
-        if i < count:
-            return samples.read(i)
+        image = samples.read(rows[i])
         named = bool(samples.channels)
-        return change(i).of_image(samples.read(rows[i]), dims, has_channels=named)
+        return image if i < count else change(i).of_image(image, dims, has_channels=named)
 
     def deformed(
         read_map: Callable[[int], np.ndarray] | None,
@@ -154,8 +153,7 @@ class Change:
         from scipy.ndimage import affine_transform
 
         matrix, offset = self.voxels(array.shape)
-        moved: np.ndarray = affine_transform(array, matrix, offset, order=order, cval=0)
-        return moved
+        return affine_transform(array, matrix, offset, order=order, cval=0)
 
 
 def change_of(name: str, number: int, options: Offline, spacing: np.ndarray) -> Change:

@@ -22,25 +22,20 @@ def swap(
         cells: Patches along each side, or fewer where a side has fewer pixels.
     """
     counts = [min(cells, side) for side in images.shape[2:]]
-    inner = [count * (side // count) for count, side in zip(counts, images.shape[2:], strict=True)]
+    sizes = [side // count for count, side in zip(counts, images.shape[2:], strict=True)]
     order = permutations(len(images), torch.Size(counts).numel(), generator, swaps)
     whole = images.clone()
     part = whole
-    for axis, side in enumerate(inner, 2):
-        part = part.narrow(axis, 0, side)  # a view
-    sizes = [side // count for count, side in zip(counts, inner, strict=True)]
-    # (N, C, cells, pixels of a cell …) and back.
+    for axis, (count, size) in enumerate(zip(counts, sizes, strict=True), 2):
+        part = part.narrow(axis, 0, count * size)  # a view
+    # From (N, C, cells, pixels of a cell …) to (N, cells …, C, pixels of a cell …), and back.
     split = part.reshape(*part.shape[:2], *itertools.chain(*zip(counts, sizes, strict=True)))
-    rank = len(counts)
-    first = [2 + 2 * axis for axis in range(rank)]
-    second = [3 + 2 * axis for axis in range(rank)]
-    patches = split.permute(0, *first, 1, *second).flatten(1, rank)
+    axes = [0, *range(2, split.ndim, 2), 1, *range(3, split.ndim, 2)]
+    patches = split.permute(axes).flatten(1, len(counts))
     index = order.to(images.device, non_blocking=True)
     rows = torch.arange(len(images), device=images.device).unsqueeze(1)
     moved = patches[rows, index].unflatten(1, counts)
-    back = [0, rank + 1]
-    for axis in range(rank):
-        back += [1 + axis, rank + 2 + axis]
+    back = sorted(range(split.ndim), key=axes.__getitem__)
     part.copy_(moved.permute(back).reshape(part.shape))
     return whole
 
