@@ -25,8 +25,7 @@ def build_densenet121() -> nn.Module:
     """
     network = _networks("densenet121_3d").DenseNet121(3, 1, 1)
     network.class_layers.out = nn.Identity()
-    made: nn.Module = network
-    return made
+    return network
 
 
 def build_resnet(depth: int) -> nn.Module:
@@ -38,7 +37,7 @@ def build_resnet(depth: int) -> nn.Module:
         Unavailable: MONAI is not installed.
     """
     block, layers, shortcut = RESNETS[depth]
-    network: nn.Module = _networks(f"resnet{depth}_3d").ResNet(
+    return _networks(f"resnet{depth}_3d").ResNet(
         block,
         layers,
         [64, 128, 256, 512],
@@ -48,7 +47,6 @@ def build_resnet(depth: int) -> nn.Module:
         bias_downsample=False,
         feed_forward=False,
     )
-    return network
 
 
 def build_vit() -> nn.Module:
@@ -77,8 +75,7 @@ class FirstToken(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, 1, 96, 96, 96) to (N, 768)."""
         tokens, _ = self.backbone(x)
-        first: torch.Tensor = tokens[:, 0]
-        return first
+        return tokens[:, 0]
 
 
 def vit_stages(network: nn.Module) -> list[tuple[str, list[str]]]:

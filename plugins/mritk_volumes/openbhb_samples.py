@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import zoom
 
 from mritk import (
     Classification,
@@ -132,15 +133,9 @@ def read_scan(path: Path, options: OpenBHBOptions) -> np.ndarray:
     else:
         levels = grey_levels(volume)
         if options.resolution > 1:
-            levels = _coarser(levels, options.resolution)
+            factor = 1 / options.resolution
+            levels = zoom(levels, factor, order=1, grid_mode=True, mode="nearest")
     return np.ascontiguousarray(levels.transpose(2, 1, 0)[:, ::-1])
-
-
-def _coarser(levels: np.ndarray, factor: float) -> np.ndarray:
-    """Return a volume with voxels so many times wider, linearly interpolated."""
-    from scipy import ndimage
-
-    return ndimage.zoom(levels, 1 / factor, order=1, grid_mode=True, mode="nearest")
 
 
 def _require_targets(path: Path, rows: list[TableRow], target: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 SFCN_WIDTHS = (32, 64, 128, 256, 256)
@@ -25,7 +27,7 @@ def build_sfcn() -> nn.Module:
             nn.MaxPool3d(2),
             nn.ReLU(),
         )
-        for before, width in zip((1, *SFCN_WIDTHS), SFCN_WIDTHS, strict=False)
+        for before, width in pairwise((1, *SFCN_WIDTHS))
     ]
     last = nn.Sequential(nn.Conv3d(SFCN_WIDTHS[-1], 64, 1), nn.BatchNorm3d(64), nn.ReLU())
     return nn.Sequential(*blocks, last, nn.AdaptiveAvgPool3d(1), nn.Flatten())
@@ -47,7 +49,7 @@ def build_tiny_vgg() -> nn.Module:
             nn.ReLU(),
             nn.MaxPool3d(2),
         )
-        for before, width in zip((1, *VGG_WIDTHS), VGG_WIDTHS, strict=False)
+        for before, width in pairwise((1, *VGG_WIDTHS))
     ]
     network = nn.Sequential(*blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten())
     for module in network.modules():
@@ -68,6 +70,6 @@ def build_mrinet3d() -> nn.Module:
         nn.Sequential(
             nn.Conv3d(before, width, 3), nn.BatchNorm3d(width), nn.ReLU(), nn.MaxPool3d(2)
         )
-        for before, width in zip((1, *MRINET_WIDTHS), MRINET_WIDTHS, strict=False)
+        for before, width in pairwise((1, *MRINET_WIDTHS))
     ]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool3d(MRINET_MAP), nn.Flatten())

@@ -61,8 +61,7 @@ class ThinnedHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (N, features) to (N, outputs)."""
-        found: torch.Tensor = self.outputs(self.dropout(features))
-        return found
+        return self.outputs(self.dropout(features))
 
     @property
     def rate(self) -> float:

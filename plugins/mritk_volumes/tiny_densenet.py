@@ -65,8 +65,7 @@ class TinyDenseNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, 1, D, H, W) to (N, 392)."""
-        features: torch.Tensor = self.pool(self.features(x))
-        return features
+        return self.pool(self.features(x))
 
 
 class DenseLayer(nn.Module):

@@ -84,12 +84,10 @@ class Blocks:
         self._images = subset.images(setup.input_grid)
         self._channels = len(subset.samples.channels) or 1
         self._zscore = setup.parameters.intensity == "zscore"
+        self.count = len(subset)
         self.voxels = int(np.prod(self._images.shape[1:]))
         size = max(1, BLOCK_BYTES // (8 * self.voxels))
-        self.rows = np.split(np.arange(len(subset)), range(size, len(subset), size))
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        self.rows = np.split(np.arange(self.count), range(size, self.count, size))
 
     def __getitem__(self, number: int) -> np.ndarray:
         rows = self.rows[number]
@@ -103,7 +101,7 @@ class Blocks:
         return values.reshape(len(rows), -1) / np.sqrt(self.voxels)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(len(self)))
+        return (self[number] for number in range(len(self.rows)))
 
 
 def fit_voxels(setup: Setup) -> VoxelModel:
@@ -152,15 +150,14 @@ def fitted_models(
     mean = np.zeros(blocks.voxels)
     for rows, block in zip(blocks.rows, blocks, strict=True):
         weights += combined[:, rows] @ block
-        mean += block.sum(axis=0) / sum(map(len, blocks.rows))
+        mean += block.sum(axis=0) / blocks.count
     each = np.split(weights, len(penalties))
     return [(weight, bias - weight @ mean) for weight, (_, bias) in zip(each, fits, strict=True)]
 
 
 def gram(blocks: Blocks) -> np.ndarray:
     """Return the inner products of all volumes, (N, N) float64; two blocks are held at a time."""
-    total = sum(map(len, blocks.rows))
-    found = np.empty((total, total))
+    found = np.empty((blocks.count, blocks.count))
     for number, rows in enumerate(blocks.rows):
         block = blocks[number]
         for other in range(number + 1):
