@@ -31,7 +31,8 @@ def refused(repository: Repository, error: Exception) -> Unavailable:
             f"the {where} has no revision {repository.revision!r}; its branches, tags and commits "
             f"are listed at {repository.page}/tree/main"
         )
-    if _status(error) in (401, 403):
+    response = getattr(error, "response", None)
+    if getattr(response, "status_code", None) in (401, 403):
         return Unavailable(
             f"the hub denies access to the {where}; run 'hf auth login' with an account that can "
             f"read {repository.page}, and repeat the command"
@@ -70,10 +71,6 @@ def require(library: str, what: str) -> None:
             f"{what} needs the package {library}, which is not installed; run python -m pip "
             "install 'mritk-bench[huggingface]'"
         )
-
-
-def _status(error: Exception) -> int:
-    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
 
 
 def _first_line(error: Exception) -> str:
