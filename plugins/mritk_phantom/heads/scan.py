@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 from scipy.ndimage import affine_transform
@@ -86,13 +85,16 @@ def scan_person(person: Person, recipe: HeadRecipe) -> tuple[list[HeadScan], flo
     brain = Head(template.anatomy, points, shape.brain.linear)
     tissues = _tissues(person, template, shape, brain)
     site = SITES[person.site].receiver
-    tumour = _tumour(person, kind, form, tissues, site, recipe.resolution)
+    labels = np.zeros(template.anatomy.shape, dtype=np.uint8)
+    tumour = None
+    if kind is not None and form is not None:
+        rng = person.generator(LOOK)
+        look = kind.look(rng, form, tissues.white[form.window], site.uptake, recipe.resolution)
+        tumour = Tumour(form, look, tumour_labels(look), float(rng.uniform(0.85, 1.1)))
+        labels[form.window] = tumour.labels
     signals = {
         name: _signal(person, name, tissues, brain, tumour, site) for name in recipe.sequences
     }
-    labels = np.zeros(template.anatomy.shape, dtype=np.uint8)
-    if tumour is not None:
-        labels[tumour.form.window] = tumour.labels
     hull = shape.head.places.look_up(template.hull)
     inside = np.clip(0.5 + (hull + FLUID) / recipe.resolution, 0, 1)
     volume = float(inside.sum()) * recipe.resolution**3 / 1000
@@ -122,21 +124,6 @@ def _tissues(person: Person, template: Template, shape: Shape, brain: Head) -> T
     deep = brain.places.look_up(template.deep) * white * patchy.clip(0, 2)
     texture *= np.float32(rng.uniform(0.5, 1.0))
     return Tissues(grey, white, around, deep * np.float32(shape.ageing.deep), texture)
-
-
-def _tumour(
-    person: Person,
-    kind: ModuleType | None,
-    form: Form | None,
-    tissues: Tissues,
-    site: Site,
-    resolution: float,
-) -> Tumour | None:
-    if kind is None or form is None:
-        return None
-    rng = person.generator(LOOK)
-    look = kind.look(rng, form, tissues.white[form.window], site.uptake, resolution)
-    return Tumour(form, look, tumour_labels(look), float(rng.uniform(0.85, 1.1)))
 
 
 def _signal(
