@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from mritk_augment.draws import sent, uniforms
-from mritk_augment.pose import random_poses, resample_volumes
+from mritk_augment.pose import random_poses
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,18 @@ def compose(
 def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     """Sample (N, C, *spatial) images at positions given by (N, 2, 3) or (N, 3, 4) matrices.
 
-    The grid of images is an outer sum of a column and a row; ``affine_grid`` computes the same as a
-    batched product of very thin matrices, which takes longer than the sampling.
+    Positions run from -1 to 1. The grid of images is an outer sum of a column and a row;
+    ``affine_grid`` computes the same as a batched product of very thin matrices, which takes longer
+    than the sampling.
     """
     if images.ndim == VOLUMES:
-        return resample_volumes(images, matrices)
-    height, width = images.shape[-2:]
-    x = centres(width, images).reshape(1, 1, width, 1)
-    y = centres(height, images).reshape(1, height, 1, 1)
-    columns = matrices.reshape(-1, 1, 1, 2, 3)
-    grid = columns[..., 0] * x + (columns[..., 1] * y + columns[..., 2])
+        grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    else:
+        height, width = images.shape[-2:]
+        x = centres(width, images).reshape(1, 1, width, 1)
+        y = centres(height, images).reshape(1, height, 1, 1)
+        columns = matrices.reshape(-1, 1, 1, 2, 3)
+        grid = columns[..., 0] * x + (columns[..., 1] * y + columns[..., 2])
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )

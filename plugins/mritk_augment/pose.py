@@ -1,4 +1,4 @@
-"""The pose of volumes: rotation about each axis, shift and zoom in one resampling."""
+"""The pose of volumes: rotation about each axis, zoom and shift in one matrix."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from mritk_augment.draws import uniforms
 
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
 def random_poses(
     volumes: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw a float32 (N, 3, 4) matrix on the CPU for each volume, for :func:`resample_volumes`."""
+    """Draw a float32 (N, 3, 4) matrix on the CPU for each volume.
+
+    See :func:`mritk_augment.affine.resample`.
+    """
     half_widths = 3 * [math.radians(ranges.rotation)] + [ranges.zoom] + 3 * [ranges.shift]
     *angles, zoom, x, y, z = uniforms(volumes, generator, *half_widths)
     turned = rotations(*angles) / (1 + zoom).reshape(-1, 1, 1)
@@ -39,11 +41,3 @@ def rotations(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor
         one[:, first, second], one[:, second, first] = -sin, sin
         turned = one @ turned
     return turned
-
-
-def resample_volumes(volumes: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Sample (N, C, D, H, W) volumes at positions in [-1, 1] given by (N, 3, 4) matrices."""
-    grid = functional.affine_grid(matrices, list(volumes.shape), align_corners=False)
-    return functional.grid_sample(
-        volumes, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-    )

@@ -10,8 +10,8 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from mritk_augment.affine import AffineRanges, affine
-from mritk_augment.pose import random_poses, resample_volumes, rotations
+from mritk_augment.affine import AffineRanges, affine, resample
+from mritk_augment.pose import random_poses, rotations
 
 STILL = {"shear": 0, "brightness": 0, "contrast": 0}
 
@@ -60,4 +60,4 @@ def test_each_volume_of_a_batch_has_a_pose_of_its_own():
     batch = volumes(1, 1, 6, 6, 6).repeat(8, 1, 1, 1, 1)
     poses = random_poses(batch, seeded(0), AffineRanges())
     assert poses.shape == (8, 3, 4)
-    assert len({tuple(v.flatten().tolist()) for v in resample_volumes(batch, poses)}) == 8
+    assert len({tuple(v.flatten().tolist()) for v in resample(batch, poses)}) == 8
