@@ -57,7 +57,7 @@ def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[Nam
     for series in found:
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
     known = rule != "none"
-    if known and len(of_patient) == 1:
+    if rule == "id" and len(of_patient) == 1:
         logger.warning(
             "%s: all files have the same PatientID, as written by some anonymisers; if files are "
             "CLASS/PATIENT/…/file, add ,patient=folder",

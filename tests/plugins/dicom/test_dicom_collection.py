@@ -191,6 +191,17 @@ def test_one_patient_id_for_all_is_mentioned(cohort, caplog):
     assert "add ,patient=folder" in caplog.text
 
 
+def test_one_patient_folder_for_all_is_not_told_to_use_folders(cohort, caplog, tmp_path):
+    root = tmp_path / "one"
+    for number, path in enumerate(sorted(cohort().rglob("IM*"))):
+        place = root / ("none", "glioma")[number % 2] / "p1" / f"IM{number}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    with caplog.at_level("WARNING", "mritk"):
+        assert set(read_collection(root, rule="folder").patients) == {"patient-0001"}
+    assert "PatientID" not in caplog.text
+
+
 def test_spellings_of_one_patient_are_one_patient(cohort, caplog):
     root = cohort()
     for path in (root / "glioma" / "Zimmermann_Anna" / "MR" / "t1").iterdir():
