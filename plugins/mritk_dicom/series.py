@@ -161,7 +161,7 @@ def _depths(headers: Sequence[Header]) -> list[float]:
     numbers = [header.number for header in headers]
     if None in numbers:
         raise DataError(
-            f"the series in {folder_of(headers)} cannot be sorted: files such as  "
+            f"the series in {folder_of(headers)} cannot be sorted: files such as "
             f"{headers[numbers.index(None)].path.name} lack position and InstanceNumber; fix "
             "them, or remove the series"
         )

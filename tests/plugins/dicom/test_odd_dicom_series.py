@@ -27,7 +27,7 @@ SAGITTAL = (0, 1, 0, 0, 0, -1)
         ({"ImageOrientationPatient": list(SAGITTAL)}, "different orientation"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "different photometric"),
         ({"ImageOrientationPatient": [0] * 6}, "not perpendicular|different orientation"),
-        ({"ImagePositionPatient": None, "InstanceNumber": None}, "lack position and Instance"),
+        ({"ImagePositionPatient": None, "InstanceNumber": None}, r"as \S+ lack position"),
         ({"ImagePositionPatient": None, "InstanceNumber": 3}, "two slices at one position"),
     ],
 )
