@@ -63,7 +63,7 @@ def is_complete(folder: Path, hashed: tuple[str, ...]) -> bool:
             and (name not in hashed or sha256_of(folder / name) == entry["sha256"])
             for name, entry in files.items()
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 

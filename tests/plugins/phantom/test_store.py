@@ -97,6 +97,12 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
     assert files(store.ensure(Workspace(tmp_path), TINY)) == sound
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"files": []}', '{"files": {"images.npy": 1}}'])
+def test_a_seal_of_another_form_seals_nothing(tmp_path, text):
+    (tmp_path / "complete.json").write_text(text)
+    assert not is_complete(tmp_path, ())
+
+
 @pytest.mark.slow
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     root = Workspace(tmp_path).folder("phantom")
