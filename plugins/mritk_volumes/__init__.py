@@ -9,6 +9,7 @@ publications. Yielding the records imports no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from mritk import (
@@ -38,9 +39,7 @@ PROTOCOLS = {
 DEPTHS = (18, 34, 50)
 # Voxels as they are: a protocol crops or pads to its volume_size, which leaves proportions alone.
 ZSCORE = InputContract(None, (0.0,), (1.0,), fit="crop_or_pad", intensity="zscore", minimum=32)
-HALVED_FOUR_TIMES = InputContract(
-    None, (0.0,), (1.0,), fit="crop_or_pad", intensity="zscore", minimum=16
-)
+HALVED_FOUR_TIMES = replace(ZSCORE, minimum=16)
 KAN = InputContract((58, 70, 58), (0.0,), (1.0,), minimum=22)
 BRAINIAC_INPUT = InputContract(96, (0.0,), (1.0,), intensity="zscore", fixed=True)
 
