@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from mritk import Dataset, Samples, UsageError, Workspace, derive, lazy
+from mritk import Dataset, Samples, UsageError, Workspace, derive
 from mritk_augment.offline_options import Offline
 
 VERSION = 1  # of what is drawn; part of the digest of a copy
@@ -25,7 +25,7 @@ def resolve_offline(inner: Dataset, options: Offline) -> Iterator[Dataset]:
     """Yield a dataset with copies of its samples."""
     yield replace(
         inner,
-        open=partial(lazy("mritk_augment.offline:open_with_copies"), inner, options),
+        open=partial(open_with_copies, inner, options),
         summary=f"{options.copies} deformed copies of each training sample; {inner.summary}",
     )
 
