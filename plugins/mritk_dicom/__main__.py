@@ -1,37 +1,44 @@
-"""``python -m mritk_dicom PATH[,patient=folder]``: which pseudonym stands for whom.
+"""``python -m mritk_dicom PATH[,classes=A/B][,patient=folder]``: which pseudonym stands for whom.
 
 A table with tabs. It holds what mritk otherwise keeps to itself, and goes to stdout only.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mritk import MritkError
+from mritk import MritkError, named_classes
 
 COLUMNS = ("id", "class", "patient", "slices", "folder")
-BY_FOLDER = ",patient=folder"
+OPTION = re.compile(r",(?:classes=(?P<classes>[^,]+)|patient=(?P<patient>id|folder|none))$")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table and return the exit code."""
     from mritk_dicom.collection import find_series
 
-    path = Path(arguments[0].removesuffix(BY_FOLDER)) if len(arguments) == 1 else None
-    if path is None or not path.is_dir():
-        print(f"usage: python -m mritk_dicom PATH[{BY_FOLDER}]", file=sys.stderr)
+    path, given = "".join(arguments[:1]), dict[str, str]()
+    while found := OPTION.search(path):
+        given |= {name: value for name, value in found.groupdict().items() if value}
+        path = path[: found.start()]
+    if len(arguments) != 1 or not Path(path).is_dir():
+        print(
+            "usage: python -m mritk_dicom PATH[,classes=A/B][,patient=folder|none]", file=sys.stderr
+        )
         return 2
     try:
-        found = find_series(path, "folder" if arguments[0].endswith(BY_FOLDER) else "id")
+        classes = named_classes(given.get("classes", ""))
+        series = find_series(Path(path), given.get("patient", "id"), classes)
     except MritkError as error:
         print(f"mritk: {error}", file=sys.stderr)
         return error.exit_code
     print(*COLUMNS, sep="\t")
-    for named in found:
-        series = named.series
-        row = (named.id, series.label, series.patient, len(series.slices), series.folder)
+    for named in series:
+        one = named.series
+        row = (named.id, one.label, one.patient, len(one.slices), one.folder)
         print(*row, sep="\t")
     return 0
 

@@ -16,7 +16,7 @@ from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pixels import read_volume
-from mritk_dicom.place import affine_of
+from mritk_dicom.place import affine_of, spacing_of
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.series import Series, group_series
 
@@ -36,8 +36,10 @@ class NamedSeries:
     series: Series
 
 
-def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
-    """Return all series under ``folder``, sorted by pseudonym.
+def find_series(
+    folder: Path, rule: PatientRule = "id", classes: Sequence[str] = ()
+) -> list[NamedSeries]:
+    """Return all series under ``folder``, sorted by pseudonym; see :func:`read_collection`.
 
     The site is the InstitutionName if every file states one and those of a series agree, else
     likewise the StationName, else unknown.
@@ -47,7 +49,7 @@ def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
             :func:`mritk_dicom.series.group_series`.
         Unavailable: A file is a link that leads nowhere, or a decoder is not installed.
     """
-    return _named(folder, group_series(class_files(folder).files, rule), rule)
+    return _named(folder, group_series(class_files(folder, classes).files, rule), rule)
 
 
 def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[NamedSeries]:
@@ -119,8 +121,9 @@ def read_collection(
         whole = digest(number)
         return whole if slices == 0 else _sha256(f"{whole} slice {row}")
 
-    places = [affine_of(named.series.slices) for named in found]
-    are_placed = slices == 0 and all(place is not None for place in places)
+    stated = [affine_of(named.series.slices) for named in found]
+    places = [place for place in stated if place is not None]
+    are_placed = slices == 0 and len(places) == len(found)
     owners = [found[number] for number, _ in rows]
     return Samples(
         ids=ids,
@@ -133,7 +136,8 @@ def read_collection(
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
-        affine=places.__getitem__ if are_placed else None,  # type: ignore[arg-type]
+        affine=places.__getitem__ if are_placed else None,
+        spacing=np.stack(list(map(spacing_of, places))) if are_placed else None,
         scans=None if slices == 0 else [named.id for named in owners],
     )
 

@@ -38,3 +38,8 @@ def affine_of(slices: Sequence[Header]) -> np.ndarray | None:
     placed = TO_RIGHT_AND_FRONT @ affine
     is_usable = np.isfinite(placed).all() and abs(np.linalg.det(placed)) > 0
     return placed if is_usable else None
+
+
+def spacing_of(affine: np.ndarray) -> np.ndarray:
+    """Return the distance of voxels in mm along (d, h, w) of a matrix of :func:`affine_of`."""
+    return np.linalg.norm(affine[:3, :3], axis=0)

@@ -108,8 +108,8 @@ def in_order(headers: Sequence[Header]) -> tuple[Header, ...]:
     ImagePositionPatient on it, or, if a file lacks position or orientation, by InstanceNumber.
 
     Raises:
-        DataError: Sizes, orientations or photometric interpretations differ; two slices are at one
-            position or have one number; there is nothing to sort by.
+        DataError: Sizes, pixel spacings, orientations or photometric interpretations differ; two
+            slices are at one position or have one number; there is nothing to sort by.
     """
     _check_alike(headers)
     if len(headers) == 1:
@@ -135,8 +135,9 @@ def in_order(headers: Sequence[Header]) -> tuple[Header, ...]:
 def _check_alike(headers: Sequence[Header]) -> None:
     def shown(header: Header) -> dict[str, str]:
         return {
-            "sizes": f"{header.rows} × {header.columns}",
-            "photometric interpretations": header.photometric,
+            "size": f"{header.rows} × {header.columns}",
+            "pixel spacing": " × ".join(f"{mm:g}" for mm in header.spacing or ()) or "none",
+            "photometric interpretation": header.photometric,
         }
 
     first = headers[0]

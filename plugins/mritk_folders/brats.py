@@ -11,7 +11,7 @@ import numpy as np
 from mritk import DataError, Samples, Segmentation, sha256_of
 from mritk_folders.holes import Holes
 from mritk_folders.mask_place import refuse_masks_elsewhere
-from mritk_folders.nifti import read_affine, read_label_map, read_spacing, read_with_holes
+from mritk_folders.nifti import read_affine, read_label_map, read_with_holes, spacing_of_all
 
 # Endings of the files of a case, by sequence: those since 2023, and those before.
 SEQUENCES = {
@@ -21,6 +21,8 @@ SEQUENCES = {
     "flair": ("-t2f", "_flair"),
 }
 MASK = ("-seg", "_seg")
+# What follows the number of a patient; other names, such as case-001, are of patients themselves.
+TIME_POINT = re.compile(r"(?<=-\d{5})-\d{3}$")
 SUFFIXES = (".nii.gz", ".nii")
 LABELS = ("background", "NETC", "SNFH", "ET")
 REGIONS = {"WT": ("NETC", "SNFH", "ET"), "TC": ("NETC", "ET"), "ET": ("ET",)}
@@ -76,7 +78,6 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
     def digest(i: int) -> str:
         return hashlib.sha256(" ".join(map(sha256_of, paths[i])).encode()).hexdigest()
 
-    spacing = [read_spacing(found[0]) for found in paths]
     known = Holes(read)
     return Samples(
         ids=[case.name for case in cases],
@@ -87,9 +88,9 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         read_target=labels,
         holes=known.share,
         spatial_dims=3,
-        patients=[re.sub(r"-\d{3}$", "", case.name) for case in cases],
+        patients=[TIME_POINT.sub("", case.name) for case in cases],
         channels=tuple(SEQUENCES),
-        spacing=None if None in spacing else np.asarray(spacing),
+        spacing=spacing_of_all([found[0] for found in paths]),
         affine=lambda i: read_affine(paths[i][0]),
     )
 

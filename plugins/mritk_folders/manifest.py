@@ -17,6 +17,7 @@ from mritk import (
     TableRow,
     Task,
     TextTable,
+    UsageError,
     Workspace,
     is_missing,
     part_of,
@@ -99,7 +100,11 @@ def read_manifest(
 
 
 def _segmentation(names: Sequence[str]) -> Segmentation:
-    """Return the task of label maps with these labels; those called ``-`` are no region."""
+    """Return the task of label maps with these labels; those called ``-`` are no region.
+
+    Raises:
+        UsageError: No label is evaluated.
+    """
     labels = [
         f"value {value}" if name == NOT_EVALUATED else name for value, name in enumerate(names)
     ]
@@ -108,6 +113,11 @@ def _segmentation(names: Sequence[str]) -> Segmentation:
         for label, name in zip(labels[1:], names[1:], strict=True)
         if name != NOT_EVALUATED
     }
+    if len(labels) > 1 and not regions:
+        raise UsageError(
+            f"labels={'/'.join(names)} leaves nothing to evaluate; name a label behind the "
+            "background"
+        )
     return Segmentation(tuple(labels), regions)
 
 

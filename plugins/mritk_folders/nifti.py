@@ -6,7 +6,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -120,13 +120,27 @@ def read_label_map(path: Path) -> np.ndarray:
         return _turned(whole, header)
 
 
+def spacing_of_all(paths: Sequence[Path]) -> np.ndarray | None:
+    """Return the spacing of volumes, (N, 3) mm; None if a file does not state it.
+
+    It is 1 mm where the header cannot be read: neither can the volume, which will be reported.
+    """
+    found = np.ones((len(paths), 3))
+    for row, path in enumerate(paths):
+        with suppress(DataError):
+            if (stated := read_spacing(path)) is None:
+                return None
+            found[row] = stated
+    return found
+
+
 def read_spacing(path: Path) -> tuple[float, ...] | None:
     """Return the distance of voxels in mm along the axes of :func:`read_volume`, (D, H, W).
 
     None: the affine of the file gives none above 0.
 
     Raises:
-        DataError: The header cannot be read.
+        DataError: The header cannot be read, or defines no orientation.
     """
     with _opened(path) as (_, header):
         _sides(header)
@@ -135,9 +149,11 @@ def read_spacing(path: Path) -> tuple[float, ...] | None:
         sizes = voxel_sizes(affine) * to_mm
         if not (np.isfinite(sizes).all() and (sizes > 0).all()):
             return None
-        axes = nib.io_orientation(affine)[:, 0].astype(int)
-        along = {int(world): float(size) for world, size in zip(axes, sizes, strict=True)}
-        return along[2], along[1], along[0]
+        axes = nib.io_orientation(affine)[:, 0]
+        if np.isnan(axes).any():
+            raise OrientationError
+        x, y, z = sizes[np.argsort(axes)].tolist()
+        return z, y, x
 
 
 def read_corners(path: Path) -> np.ndarray:

@@ -163,7 +163,11 @@ class ScanTable:
     ) -> Samples:
         """Return samples ``ids``, of which every file has equally many."""
         each, volumes = len(ids) // len(self.names), kind is Kind.VOLUME
-        spacing = self._spacing() if volumes else None
+        spacing = None
+        if volumes:
+            from mritk_folders.nifti import spacing_of_all
+
+            spacing = spacing_of_all([self.folder / name for name in self.names])
         known = Holes(read)
 
         def repeat(column: Sequence[str] | None) -> list[str] | None:
@@ -198,21 +202,6 @@ class ScanTable:
         from mritk_folders.nifti import read_affine
 
         return lambda i: read_affine(self.folder / self.names[i // each])
-
-    def _spacing(self) -> np.ndarray | None:
-        """Return the spacing of all volumes, (N, 3) mm; None if a file does not state it."""
-        from mritk_folders.nifti import read_spacing
-
-        found = np.ones((len(self.names), 3))
-        for row, name in enumerate(self.names):
-            try:
-                stated = read_spacing(self.folder / name)
-            except DataError:  # the volume cannot be read either, and will be reported
-                continue
-            if stated is None:
-                return None
-            found[row] = stated
-        return found
 
     def _refuse_dangling_links(self) -> None:
         """Datasets under git-annex are folders of links until their content is fetched."""

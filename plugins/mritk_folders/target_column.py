@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ MOST_NUMERIC_CLASSES = 10
 
 # Narrower than what float() takes: 1_000 and infinity are names.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+WHOLE = re.compile(r"[+-]?\d+")
 
 
 def read_targets(
@@ -39,7 +41,8 @@ def read_targets(
     numbers = [number(text) for text in texts]
     values = [number for number in numbers if number is not None]
     numeric = len(values) == len(texts)
-    if len(set(values if numeric else texts)) < 2:
+    names = list(map(_spelled, texts)) if numeric else list(texts)
+    if len(set(names)) < 2:
         raise DataError(
             f"{where} is {texts[0] if texts else 'empty'} for every sample; use another column or "
             "add samples"
@@ -47,7 +50,7 @@ def read_targets(
     if task != "classification":
         _refuse_decimal_commas(texts, where)
     if task == "auto":
-        measured = numeric and len(set(values)) > MOST_NUMERIC_CLASSES
+        measured = numeric and len(set(names)) > MOST_NUMERIC_CLASSES
         task = "regression" if measured else "classification"
     if task == "regression":
         if not numeric:
@@ -56,10 +59,14 @@ def read_targets(
                 "numbers with a decimal point and no unit, or task=classification"
             )
         return Regression(unit), np.asarray(values)
-    names = [f"{value:.15g}" for value in values] if numeric else list(texts)
-    classes = sorted(set(names), key=float if numeric else None)
+    classes = sorted(set(names), key=Decimal if numeric else None)
     index = {name: position for position, name in enumerate(classes)}
     return Classification(tuple(classes)), np.asarray([index[name] for name in names])
+
+
+def _spelled(text: str) -> str:
+    """Return the one spelling of a number; a code such as SNOMED's keeps its 18 digits."""
+    return str(int(text)) if WHOLE.fullmatch(text) else f"{float(text):.15g}"
 
 
 def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:

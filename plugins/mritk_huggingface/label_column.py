@@ -40,7 +40,7 @@ class LabelColumn:
     def of(cls, rows: Any, column: str, images: ImageColumn, where: str) -> LabelColumn:
         """Return the labels of a split.
 
-        Named classes, whole numbers, texts and truth values are classes; numbers with a fraction
+        Named classes, whole numbers, texts and truth values are classes; floating-point numbers
         are measured. Where a metadata file has no column ``label``, class folders tell, as they do
         without one.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from mritk import InputContract
 
 # Pillow's numbers; filters that mritk does not have become the nearest one that it has.
 BILINEAR = (0, 2, 4, 5)
+
+Sides: TypeAlias = "int | tuple[int, ...]"
 
 
 def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> InputContract:
@@ -40,7 +42,7 @@ def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> I
     )
 
 
-def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
+def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> Sides | None:
     cropped = preprocessor.get("do_center_crop", "crop_size" in preprocessor)
     stated = (
         preprocessor.get("crop_size") if cropped else None,
@@ -49,13 +51,16 @@ def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> int | N
     )
     for size in stated:
         if isinstance(size, Mapping):
-            sides = [size[key] for key in ("height", "shortest_edge", "width") if key in size]
-            size = sides[0] if sides else None  # noqa: PLW2901
-        if isinstance(size, list | tuple):
-            size = size[0]  # noqa: PLW2901
+            edges = [size[key] for key in ("shortest_edge", "longest_edge") if key in size]
+            size = [size[key] for key in ("height", "width") if key in size] or edges[:1]  # noqa: PLW2901
         if size:
-            return int(size)
+            return sides_of(size if isinstance(size, list | tuple) else [size])
     return None
+
+
+def sides_of(sides: Sequence[int]) -> Sides:
+    """Return what a contract says of an input of these sides: one of a square."""
+    return int(sides[0]) if len(set(sides)) == 1 else tuple(map(int, sides))
 
 
 def _each(stated: Any, channels: int, otherwise: tuple[float, ...]) -> tuple[float, ...]:

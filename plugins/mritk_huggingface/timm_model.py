@@ -11,6 +11,7 @@ from torch import nn
 
 from mritk import InputContract, StateDict, UsageError, lazy
 from mritk_huggingface.blocks import timm_blocks
+from mritk_huggingface.preprocessor import sides_of
 
 CONFIG = "config.json"
 
@@ -76,7 +77,7 @@ class TimmModel:
         """Return the input contract that the card states: the size is that of training."""
         card = self.card
         return InputContract(
-            card["input_size"][-1],
+            sides_of(card["input_size"][1:]),
             tuple(card["mean"]),
             tuple(card["std"]),
             "bilinear" if card.get("interpolation") == "bilinear" else "bicubic",

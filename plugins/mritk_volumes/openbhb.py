@@ -68,7 +68,7 @@ def resolve_openbhb(path: str, options: OpenBHBOptions) -> Iterator[Dataset]:
             "folders train and val, of which *_T1w.npy under derivatives are enough"
         )
     yield Dataset(
-        f"openbhb:{folder.name}",
+        f"openbhb:{folder.name or folder.resolve().name}",
         open=partial(lazy("mritk_volumes.openbhb_samples:open_scans"), folder, options),
         sources=SOURCES,
         license="CC BY-NC-SA 3.0 and the agreements of the cohorts",

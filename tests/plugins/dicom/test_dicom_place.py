@@ -55,6 +55,7 @@ def test_a_sagittal_series_is_a_head_as_it_was_to_other_programs(collection):
     assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
     assert image.shape == (5, 7, 6)
     assert image.header.get_zooms() == pytest.approx((2.5, 0.5, 0.75))
+    assert samples.spacing == pytest.approx(np.array([[2.5, 0.75, 0.5]] * 2))
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,5 @@ def test_a_sagittal_series_is_a_head_as_it_was_to_other_programs(collection):
 def test_a_series_that_does_not_state_its_place_has_none(collection, missing):
     samples = collection(**missing)
     assert samples.affine is None
+    assert samples.spacing is None
     assert samples.read(0).shape == SHAPE

@@ -157,5 +157,9 @@ def test_the_table_of_pseudonyms_is_printed_for_those_who_have_the_data(cohort):
         for s in find_series(root)
     ]
     assert [tuple(line) for line in lines] == expected
+    options = f"{root},classes=glioma/none,patient=folder"
+    done = subprocess.run([*command[:-1], options], capture_output=True, text=True, check=True)
+    patients = {line.split("\t")[2] for line in done.stdout.splitlines()[1:]}
+    assert patients == {folder.name for folder in root.glob("*/*")}
     refused = subprocess.run(command[:-1], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")

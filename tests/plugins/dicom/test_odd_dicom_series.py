@@ -23,7 +23,8 @@ SAGITTAL = (0, 1, 0, 0, 0, -1)
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"Rows": 12}, "different sizes"),
+        ({"Rows": 12}, "different size"),
+        ({"PixelSpacing": [1, 0.5]}, r"different pixel spacing .*1 × 0\.5"),
         ({"ImageOrientationPatient": list(SAGITTAL)}, "different orientation"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "different photometric"),
         ({"ImageOrientationPatient": [0] * 6}, "not perpendicular|different orientation"),

@@ -60,6 +60,23 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert not is_tree(folder)
 
 
+def test_a_number_that_is_no_time_point_is_the_patients(tmp_path):
+    for name in ("case-001", "case-002", "BraTS2021_00000"):
+        write(tmp_path / "cases", name)
+    assert samples(tmp_path / "cases").patients == ("BraTS2021_00000", "case-001", "case-002")
+
+
+def test_a_file_that_cannot_be_read_is_one_sample_and_not_the_end(tmp_path):
+    for name in ("case-001", "case-002"):
+        case = write(tmp_path, name)
+    (case / "case-002-t1n.nii.gz").write_bytes(b"")
+    found = samples(tmp_path)
+    assert found.spacing.tolist() == [[2, 1, 1], [1, 1, 1]]
+    assert found.read(0).shape == (4, 4, 5, 6)
+    with pytest.raises(DataError, match="empty file"):
+        found.read(1)
+
+
 def test_the_share_of_all_sequences_that_is_no_number_is_known(tmp_path):
     case = write(tmp_path, "case-000")
     volume = np.arange(1.0, 1 + np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import Classification, DataError, Regression, Segmentation, Unavailable
+from mritk import Classification, DataError, Regression, Segmentation, Unavailable, UsageError
 from mritk.plugins.registry import Registry
 from mritk_folders import resolve_manifest
 from mritk_folders.manifest import read_manifest
@@ -313,6 +313,11 @@ def test_a_value_that_is_not_evaluated_is_no_region(cases):
     assert list(task.regions) == ["NCR", "ED", "ET"]
     assert task.values_of("ET") == (4,)
     assert read(cases[0], labels="background/NCR").task == Segmentation(("background", "NCR"))
+
+
+def test_label_maps_of_which_nothing_is_evaluated_are_refused(cases):
+    with pytest.raises(UsageError, match="labels=background/- leaves nothing to evaluate"):
+        read(cases[0], labels="background/-")
 
 
 def test_label_maps_without_their_names_and_label_maps_of_images_are_explained(cases, manifest):

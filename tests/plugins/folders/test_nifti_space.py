@@ -8,7 +8,7 @@ import pytest
 
 from mritk import DataError
 from mritk.explain.volumes import write_volumes
-from mritk_folders.nifti import read_affine, read_label_map, read_spacing
+from mritk_folders.nifti import read_affine, read_label_map, read_spacing, spacing_of_all
 from tests.plugins.folders.conftest import DIRECTIONS, ORIENTATIONS, VOLUME
 
 NUMBERED = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
@@ -30,6 +30,19 @@ def test_the_spacing_is_in_mm_whatever_the_unit_of_the_file(tmp_path):
     image.header.set_xyzt_units("meter")
     nib.save(image, tmp_path / "a.nii.gz")
     assert read_spacing(tmp_path / "a.nii.gz") == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_an_affine_without_orientation_has_no_spacing(tmp_path):
+    """Two axes of its voxels run along the same line, and none along another."""
+    image = nib.Nifti1Image(np.arange(27, dtype=np.uint8).reshape(3, 3, 3), np.eye(4))
+    image.header["sform_code"], image.header["qform_code"] = 1, 0
+    image.header["srow_x"], image.header["srow_y"] = [1, 1, 0, 0], [0, 0, 0, 0]
+    image.header["srow_z"] = [0, 0, 1, 0]
+    path = tmp_path / "a.nii"
+    path.write_bytes(image.header.binaryblock + bytes(4) + image.dataobj.tobytes())
+    with pytest.raises(DataError, match="no valid orientation"):
+        read_spacing(path)
+    np.testing.assert_array_equal(spacing_of_all([path]), [[1, 1, 1]])
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "SLA"])

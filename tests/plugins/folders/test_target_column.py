@@ -41,6 +41,14 @@ def test_numeric_classes_are_sorted_by_value_and_have_one_spelling():
     assert targets.tolist() == [2, 1, 1, 2, 0]
 
 
+def test_codes_longer_than_a_float_keeps_stay_apart():
+    """Extensions of SNOMED CT have 18 digits."""
+    codes = "900000000000207008", "900000000000207009"
+    task, targets = read(*codes, codes[0])
+    assert task == Classification(codes)
+    assert targets.tolist() == [0, 1, 0]
+
+
 def test_the_task_can_be_chosen():
     assert isinstance(read("1", "2", task="regression")[0], Regression)
     ages = [str(i) for i in range(20)]

@@ -18,12 +18,13 @@ RGB = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]}
         ({"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}, 224),
         ({"size": {"shortest_edge": 256}, "do_center_crop": False, "crop_size": 224}, 256),
         ({"size": [160, 160]}, 160),
+        ({"size": {"height": 384, "width": 128}}, (384, 128)),
+        ({"size": {"longest_edge": 512}}, 512),
+        ({"size": {"shortest_edge": 800, "longest_edge": 1333}}, 800),
         ({}, 96),
     ],
 )
-def test_the_size_is_that_of_the_crop_else_of_resizing_else_of_the_network(
-    stated, size: int
-) -> None:
+def test_the_size_is_that_of_the_crop_else_of_resizing_else_of_the_network(stated, size) -> None:
     assert contract_of(RGB | stated, {"image_size": 96}).size == size
 
 
