@@ -27,7 +27,18 @@ class Order(Protocol):
 
 @dataclass(frozen=True)
 class Shuffled:
-    """All rows in a new order each epoch; the attributes are those of :func:`epoch_batches`."""
+    """All rows in a new order each epoch. Fewer rows than ``batch_size`` are one batch in any case.
+
+    Attributes:
+        count: Rows of the training part.
+        batch_size: Rows of a batch.
+        seed: Of the trial.
+        last_batch: ``rollover``: the rows of an incomplete last batch go to the first batch of the
+            next epoch, ahead of the new order, so that all batches are whole (BatchNorm statistics
+            of few samples harm, and shapes stay fixed) and all rows are seen equally often. Such
+            a batch may hold an image twice, and an epoch may have one step more than another.
+            ``drop``: it is left out. ``keep``: it is trained on.
+    """
 
     count: int
     batch_size: int
@@ -36,55 +47,26 @@ class Shuffled:
 
     def batches(self, epoch: int) -> list[torch.Tensor]:
         """See :class:`Order`."""
-        size, seed = self.batch_size, self.seed
-        return epoch_batches(self.count, size, seed, epoch, last_batch=self.last_batch)
+        rows, size = self._order(epoch), self._size
+        if self.last_batch == "rollover":
+            left = (epoch - 1) * self.count % size
+            rows = torch.cat([self._order(epoch - 1)[self.count - left :], rows])
+        if self.last_batch != "keep":
+            rows = rows[: len(rows) // size * size]
+        return list(rows.split(size))
 
     def steps(self, epochs: int) -> int:
         """See :class:`Order`; of ``rollover`` one less may be made."""
-        return steps_of(self.count, self.batch_size, epochs, self.last_batch)
+        if self.last_batch == "drop":
+            return epochs * (self.count // self._size)
+        if self.last_batch == "keep":
+            return epochs * math.ceil(self.count / self._size)
+        return math.ceil(epochs * self.count / self._size)
 
+    @property
+    def _size(self) -> int:
+        return min(self.batch_size, self.count)
 
-def epoch_batches(
-    count: int, batch_size: int, seed: int, epoch: int, *, last_batch: LastBatch = "rollover"
-) -> list[torch.Tensor]:
-    """Return the row numbers of an epoch's batches.
-
-    Fewer rows than ``batch_size`` are one batch in any case.
-
-    Args:
-        count: Rows of the training part.
-        batch_size: Rows of a batch.
-        seed: Of the trial.
-        epoch: Counted from 1, over all stages.
-        last_batch: ``rollover``: the rows of an incomplete last batch go to the first batch of the
-            next epoch, ahead of the new order, so that all batches are whole (BatchNorm statistics
-            of few samples harm, and shapes stay fixed) and all rows are seen equally often. Such
-            a batch may hold an image twice, and an epoch may have one step more than another.
-            ``drop``: it is left out. ``keep``: it is trained on.
-
-    Returns:
-        Row numbers of each batch, (B,) int64.
-    """
-    size = min(batch_size, count)
-    if last_batch == "rollover":
-        left = (epoch - 1) * count % size
-        before = _order(count, seed, epoch - 1)[count - left :]
-        rows = torch.cat([before, _order(count, seed, epoch)])
-        return list(rows[: len(rows) // size * size].split(size))
-    batches = _order(count, seed, epoch).split(size)
-    whole = last_batch == "keep" or len(batches[-1]) == size
-    return list(batches if whole else batches[:-1])
-
-
-def steps_of(count: int, batch_size: int, epochs: int, last_batch: LastBatch) -> int:
-    """Return the steps of a stage of so many epochs; of ``rollover`` one less may be made."""
-    size = min(batch_size, count)
-    if last_batch == "rollover":
-        return math.ceil(epochs * count / size)
-    per_epoch = math.ceil(count / size) if last_batch == "keep" else count // size
-    return epochs * per_epoch
-
-
-def _order(count: int, seed: int, epoch: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
-    return torch.randperm(count, generator=generator)
+    def _order(self, epoch: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+        return torch.randperm(self.count, generator=generator)

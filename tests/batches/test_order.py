@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk.batches.order import Shuffled, epoch_batches, steps_of
+from mritk.batches.order import Shuffled
 
 
-def rows(*arguments, **options):
-    return torch.cat(epoch_batches(*arguments, **options)).tolist()
+def rows(count, size, seed, epoch, last_batch="rollover"):
+    return torch.cat(Shuffled(count, size, seed, last_batch).batches(epoch)).tolist()
 
 
 def test_an_epoch_holds_every_row_once():
@@ -26,12 +26,12 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 def test_drawing_an_order_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
-    epoch_batches(50, 10, 0, 1)
+    Shuffled(50, 10, 0).batches(1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_an_incomplete_batch_is_left_out_but_its_rows_come_in_other_epochs():
-    batches = epoch_batches(11, 4, 0, 1, last_batch="drop")
+    batches = Shuffled(11, 4, 0, "drop").batches(1)
     assert [len(batch) for batch in batches] == [4, 4]
     seen = {row for epoch in range(1, 21) for row in rows(11, 4, 0, epoch, last_batch="drop")}
     assert seen == set(range(11))
@@ -39,11 +39,11 @@ def test_an_incomplete_batch_is_left_out_but_its_rows_come_in_other_epochs():
 
 @pytest.mark.parametrize(("count", "sizes"), [(8, [4, 4]), (4, [4]), (3, [3]), (1, [1]), (5, [4])])
 def test_sizes_of_batches(count, sizes):
-    assert [len(batch) for batch in epoch_batches(count, 4, 0, 1)] == sizes
+    assert [len(batch) for batch in Shuffled(count, 4, 0).batches(1)] == sizes
 
 
 def test_an_incomplete_last_batch_is_kept_on_request():
-    batches = epoch_batches(11, 4, 0, 1, last_batch="keep")
+    batches = Shuffled(11, 4, 0, "keep").batches(1)
     assert [len(batch) for batch in batches] == [4, 4, 3]
     others = rows(11, 4, 0, 1, last_batch="drop")
     assert torch.cat(batches[:2]).tolist() == others, "the others are the same"
@@ -52,7 +52,8 @@ def test_an_incomplete_last_batch_is_kept_on_request():
 @pytest.mark.parametrize(("count", "size"), [(11, 4), (12, 4), (7, 5), (100, 32)])
 def test_rolled_over_epochs_are_one_stream_cut_into_whole_batches(count, size):
     epochs = range(1, size + 1)  # after these, the stream ends with an epoch
-    batches = [epoch_batches(count, size, 3, e, last_batch="rollover") for e in epochs]
+    order = Shuffled(count, size, 3, "rollover")
+    batches = [order.batches(epoch) for epoch in epochs]
     assert {len(batch) for of_epoch in batches for batch in of_epoch} == {size}
     stream = [row for e in epochs for row in rows(count, size, 3, e, last_batch="keep")]
     assert torch.cat([batch for of_epoch in batches for batch in of_epoch]).tolist() == stream
@@ -62,7 +63,7 @@ def test_rolled_over_epochs_are_one_stream_cut_into_whole_batches(count, size):
 def test_fewer_rows_than_a_batch_are_one_batch_of_their_own_size():
     for last_batch in ("drop", "keep", "rollover"):
         for epoch in (1, 2, 3):
-            (batch,) = epoch_batches(3, 4, 0, epoch, last_batch=last_batch)
+            (batch,) = Shuffled(3, 4, 0, last_batch).batches(epoch)
             assert sorted(batch.tolist()) == [0, 1, 2]
 
 
@@ -71,17 +72,7 @@ def test_fewer_rows_than_a_batch_are_one_batch_of_their_own_size():
 def test_the_steps_of_a_stage_are_known_beforehand(last_batch, began):
     """Wherever a stage begins in the stream it is never longer, and at most one step shorter."""
     for count in (3, 8, 11):
-        made = sum(
-            len(epoch_batches(count, 4, 0, began + e, last_batch=last_batch)) for e in range(1, 6)
-        )
-        expected = steps_of(count, 4, 5, last_batch)
+        order = Shuffled(count, 4, 0, last_batch)
+        made = sum(len(order.batches(began + e)) for e in range(1, 6))
+        expected = order.steps(5)
         assert made in ({expected} if last_batch != "rollover" else {expected, expected - 1})
-
-
-def test_the_usual_order_is_these_functions():
-    order = Shuffled(11, 4, seed=3, last_batch="keep")
-    for found, expected in zip(
-        order.batches(2), epoch_batches(11, 4, 3, 2, last_batch="keep"), strict=True
-    ):
-        assert found.equal(expected)
-    assert order.steps(5) == steps_of(11, 4, 5, "keep")

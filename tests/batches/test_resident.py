@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mritk.batches.order import epoch_batches
+from mritk.batches.order import Shuffled
 from mritk.batches.resident import ResidentImages
 from mritk.images.stored_images import StoredImages
 
@@ -167,7 +167,7 @@ def test_no_batches_of_no_images():
 def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
     monkeypatch.setattr("mritk.batches.resident.MEMORY_SHARE", share)
     images = RNG.integers(0, 256, (300, 32, 32), dtype=np.uint8)
-    rows = epoch_batches(300, 16, 0, 1)
+    rows = Shuffled(300, 16, 0).batches(1)
     near = list(ResidentImages(images, 2, "cpu").batches(rows))
     for given in (images, on_disk(images, tmp_path)):
         far = ResidentImages(given, 2, "cuda:0")
