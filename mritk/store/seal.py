@@ -24,15 +24,11 @@ def digest_of(file: h5py.File) -> str:
     """
     sha, inside = hashlib.sha256(), members(file)
     _update_attributes(sha, file)
-
-    def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
+    for name, node in sorted(inside.items()):
         _update(sha, f"/{name}".encode())
         _update_attributes(sha, node)
         if isinstance(node, h5py.Dataset):
             _update_value(sha, node[()])
-
-    for name, node in sorted(inside.items()):
-        visit(name, node)
     return sha.hexdigest()
 
 
