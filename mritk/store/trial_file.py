@@ -42,7 +42,6 @@ __all__ = [
     "Stored",
     "TrialReader",
     "TrialRecord",
-    "read_stored",
     "read_trial",
     "write_hdf5",
     "write_trial",
@@ -102,16 +101,7 @@ class Stored:
 
 
 def read_trial(path: Path) -> TrialRecord:
-    """Return the content of a trial file.
-
-    Raises:
-        UnusableTrial: See :func:`read_stored`.
-    """
-    return read_stored(path).record
-
-
-def read_stored(path: Path) -> Stored:
-    """Return the content of a trial file, and its seal; see :class:`TrialReader` for many.
+    """Return the content of a trial file; see :class:`TrialReader` for many.
 
     Raises:
         UnusableTrial: It gives no trial. Which of its kinds says why: the file cannot be opened
@@ -119,7 +109,7 @@ def read_stored(path: Path) -> Stored:
             trial file at all.
     """
     with TrialReader() as reader:
-        return reader.read(path)
+        return reader.read(path).record
 
 
 class TrialReader:
@@ -151,7 +141,7 @@ class TrialReader:
         """Return the content of a trial file, and its seal.
 
         Raises:
-            UnusableTrial: See :func:`read_stored`.
+            UnusableTrial: See :func:`read_trial`.
         """
         content = _content_of(path)
         proven = seal_holds(content)
@@ -175,7 +165,7 @@ class TrialReader:
         """Return the content of a trial file that is named after its trial.
 
         Raises:
-            UnusableTrial: See :func:`read_stored`; or its name is not that of its trial.
+            UnusableTrial: See :func:`read_trial`; or its name is not that of its trial.
         """
         stored = self.read(path)
         if stored.record.id != path.stem:
@@ -209,7 +199,7 @@ def unproven_trial(content: bytes, path: Path) -> Stored:
     """Return the trial in bytes that nothing is known of; called in a process of its own.
 
     Raises:
-        UnusableTrial: See :func:`read_stored`.
+        UnusableTrial: See :func:`read_trial`.
     """
     return _stored_in(content, path, proven=False)
 
