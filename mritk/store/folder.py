@@ -125,11 +125,6 @@ class ResultsFolder:
                 if path.name.removeprefix(".").partition(".")[0] in unneeded:
                     remove(path)  # the trial is stored; doctor names what is left
 
-    def remove_empty_folders(self) -> None:
-        """Delete the folder of the checkpoints if there are none."""
-        with suppress(OSError):  # others are still in there, or there never was one
-            (self.path / CHECKPOINTS).rmdir()
-
     def write(self, record: TrialRecord) -> Path:
         """Store a trial, replacing an earlier attempt at it, and return its path.
 
@@ -176,8 +171,11 @@ class ResultsFolder:
 
     def status(self, trial_id: str) -> TrialState:
         """Return the state of a trial."""
+        path = self.trial_path(trial_id)
+        if not os.path.lexists(path):
+            return self._state_without_file(trial_id)
         with TrialReader() as reader:
-            return self._state(trial_id, reader)
+            return _state_in(path, reader)
 
     def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
         """Return the state of each trial, by its id; files that the index knows are not read.
@@ -211,11 +209,6 @@ class ResultsFolder:
         if kept * WORTH_WRITING > len(index.lines):
             index.write()
         return states
-
-    def _state(self, trial_id: str, reader: TrialReader) -> TrialState:
-        path = self.trial_path(trial_id)
-        there = os.path.lexists(path)
-        return _state_in(path, reader) if there else self._state_without_file(trial_id)
 
     def _state_without_file(self, trial_id: str) -> TrialState:
         begun = self.checkpoint_path(trial_id).exists()
@@ -287,7 +280,8 @@ class ResultsFolder:
         """
         if not self.path.is_dir():  # deleted or moved meanwhile; it must not come to life again
             return
-        self.remove_empty_folders()
+        with suppress(OSError):  # checkpoints are still in there, or there never was one
+            (self.path / CHECKPOINTS).rmdir()
         try:
             self.rebuild_view()
         except StoreError as error:

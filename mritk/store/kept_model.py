@@ -37,7 +37,7 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
         "architecture": split_name(record.backbone)[0],
         "task": record.task.kind,
         "classes": list(record.task.classes),
-        "unit": getattr(record.task, "unit", ""),
+        "unit": record.task.unit,
         "input_contract": record.provenance["input_contract"],
         **facts,
         "precision": str(record.notes.get("precision", "float32")),

@@ -170,5 +170,5 @@ def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder)
     assert sorted(one.parent.iterdir()) == [other]
     folder.discard_checkpoints(["other"])
     folder.discard_checkpoints(["one"])
-    folder.remove_empty_folders()
+    folder.tidy()
     assert not one.parent.exists()
