@@ -26,7 +26,7 @@ from mritk.audit.register import (
 )
 from mritk.audit.search import ROWS, structure
 from mritk.audit.starts import Starts
-from mritk.audit.symmetry import symmetries
+from mritk.audit.symmetry import turn_each
 from mritk.machine.in_threads import made_in_threads
 
 # Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
@@ -124,17 +124,8 @@ def named(moved: np.ndarray) -> str:
 
 def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     other = pictures[j].astype(np.float32)
-    _turn(other, turn)
+    turn_each(other, turn)
     return other
-
-
-def _turn(pictures: np.ndarray, turn: np.ndarray) -> None:
-    """Turn each picture in place by the symmetry of its number."""
-    turns = symmetries(2)
-    for number in np.unique(turn):
-        if turns[number].name:  # else it stays as it is
-            chosen = turn == number
-            pictures[chosen] = turns[number].apply(pictures[chosen])
 
 
 def _reduced(pictures: np.ndarray, side: int) -> np.ndarray:
@@ -190,11 +181,8 @@ class _Comparison:
     def _registered(self, starts: Starts, kind: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which pairs are likely (their positions) and their maps, leaving off as soon as
         one is hopeless."""
-        coarse, detail, left = (
-            self._coarse[kind],
-            self._pictures.detail[:, kind],
-            np.arange(len(starts)),
-        )
+        coarse, detail = self._coarse[kind], self._pictures.detail[:, kind]
+        left = np.arange(len(starts))
         first, which = np.unique(starts.i, return_inverse=True)
         moving = _laid(coarse, starts.j, starts.turn)
         maps, found = roughly_registered(coarse[first], moving, starts.maps, which)
@@ -206,7 +194,7 @@ class _Comparison:
             first, which = np.unique(starts.i[left], return_inverse=True)
             one = _reduced(detail[self._rows[first]], side)
             other = _reduced(detail[self._rows[starts.j[left]]], side)
-            _turn(other, starts.turn[left])
+            turn_each(other, starts.turn[left])
             maps, found = refined(one, other, maps, which)
         return left, maps
 

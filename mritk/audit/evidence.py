@@ -17,7 +17,7 @@ from mritk.audit.align import aligned
 from mritk.audit.filters import band_passed, blurred, correlation
 from mritk.audit.register import halved
 from mritk.audit.search import FINE, Scale
-from mritk.audit.symmetry import symmetries
+from mritk.audit.symmetry import turn_each
 from mritk.machine.in_threads import made_in_threads
 
 KNOTS = 8
@@ -184,14 +184,11 @@ def compare(
         align: Whether to correct small errors of position and size first, as they come about
             where the border of the content is found a little differently in two copies.
     """
-    turns = symmetries(pictures.ndim - 1)
 
     def share(place: int) -> Agreement:
         rows = slice(place * SHARE, (place + 1) * SHARE)
         one, other = (pictures[places[rows]].astype(np.float32) for places in (i, j))
-        for number in np.unique(turn[rows]):
-            turned = turn[rows] == number
-            other[turned] = turns[number].apply(other[turned])
+        turn_each(other, turn[rows])
         return _agreement_laid_upon(one, other) if align else agreement(one, other)
 
     count = -(-len(i) // SHARE)

@@ -72,3 +72,12 @@ def symmetries(spatial_dims: int) -> tuple[Symmetry, ...]:
     ]
     orders = permutations(range(spatial_dims))
     return tuple(Symmetry(order, flipped) for order in orders for flipped in flips)
+
+
+def turn_each(grids: np.ndarray, turn: np.ndarray) -> None:
+    """Turn each of ``grids`` (N, *spatial) in place by the symmetry of its number, ``turn``."""
+    turns = symmetries(grids.ndim - 1)
+    for number in np.unique(turn):
+        if turns[number].name:  # else it stays as it is
+            chosen = turn == number
+            grids[chosen] = turns[number].apply(grids[chosen])
