@@ -58,16 +58,6 @@ class Signature:
     content: np.ndarray
     detail: np.ndarray
 
-    @property
-    def coverage(self) -> float:
-        """Share of the frame that the box around the content covers."""
-        return coverage(self.box)
-
-    @property
-    def constant(self) -> bool:
-        """Whether all values are equal."""
-        return self.low == self.high
-
 
 def coverage(box: Box) -> float:
     """Return the size of a box whose sides are given in shares of the frame."""

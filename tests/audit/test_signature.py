@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
 from mritk.audit.shrink import Shrinkable, halved
-from mritk.audit.signature import SIDES, content_box, signature
+from mritk.audit.signature import SIDES, content_box, coverage, signature
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
@@ -54,7 +54,6 @@ def test_small_pictures_use_the_full_range_whatever_the_contrast(heads):
 
 def test_a_constant_image_is_called_so():
     flat = signature(np.full((20, 30), 7, np.uint8), 2)
-    assert flat.constant
     assert not flat.whole.any()
     assert (flat.low, flat.high) == (7, 7)
 
@@ -91,7 +90,7 @@ def test_an_image_that_is_all_content_comes_back_nearly_whole():
 def test_coverage_is_the_share_of_the_frame():
     picture = np.zeros((100, 100), np.uint8)
     picture[30:70, 40:60] = 200
-    assert signature(picture, 2).coverage == pytest.approx(0.08, abs=0.02)
+    assert coverage(signature(picture, 2).box) == pytest.approx(0.08, abs=0.02)
 
 
 def test_volumes_are_signatureed_as_cubes():
@@ -104,7 +103,8 @@ def test_volumes_are_signatureed_as_cubes():
 def test_an_image_of_one_colour_is_constant():
     red = np.zeros((20, 20, 3), np.uint8)
     red[..., 0] = 255
-    assert signature(red, 2).constant
+    found = signature(red, 2)
+    assert found.low == found.high
 
 
 @pytest.mark.parametrize(
