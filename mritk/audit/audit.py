@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mritk.audit.copies import Copies, Pair, find_copies
-from mritk.audit.findings import Audited, Finding, count_by, find_all
+from mritk.audit.findings import Audited, Finding, find_all
 from mritk.audit.image_index import Progress, image_index, silent
 from mritk.data.join import distinct
 from mritk.data.samples import Samples
@@ -135,15 +135,20 @@ def _by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def describe(dataset: Audited) -> dict[str, Any]:
-    """Return the counts of one dataset: per part, its samples, patients, sites and classes."""
+    """Return the counts of one dataset: per part, its samples, patients, sites and classes.
+
+    Sizes and modes are of the readable ones, the most frequent first.
+    """
     samples, index = dataset.samples, dataset.index
     readable = [row for row in range(len(index)) if row not in index.unreadable]
+    sizes = Counter("×".join(map(str, index.shapes[row])) for row in readable)
+    modes = Counter(index.modes[row] for row in readable)
     return {
         "name": dataset.name,
         "samples": len(samples),
         "parts": list(_parts(samples)),
-        "sizes": count_by(["×".join(map(str, index.shapes[row])) for row in readable]),
-        "modes": count_by([index.modes[row] for row in readable]),
+        "sizes": dict(sizes.most_common()),
+        "modes": dict(modes.most_common()),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -182,10 +182,11 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
     keys: list[str] = []  # what two datasets call the same, whatever they write
     patients: list[str | None] = []
     for dataset in datasets:
-        own = _targets(dataset.samples)
+        samples = dataset.samples
+        own = [samples.task.target_text(target) for target in samples.targets.tolist()]
         targets += own
-        keys += [canonical_name(name) for name in own] if dataset.samples.task.classes else own
-        patients += dataset.samples.patients or [None] * len(dataset.samples)
+        keys += [canonical_name(name) for name in own] if samples.task.classes else own
+        patients += samples.patients or [None] * len(samples)
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
 
     def labels(one: int, other: int) -> bool:
@@ -217,8 +218,8 @@ def comparable(one: Samples, other: Samples) -> bool:
     """Whether the targets of two datasets mean the same where they are called the same.
 
     Numbers do in one unit; classes where one dataset knows all classes of the other, as
-    :func:`mritk.data.join.canonical_name` spells them. ``none`` beside ``glioma`` is another class
-    than ``none`` beside ``meningioma``.
+    :func:`mritk.reading.spelling.canonical_name` spells them. ``none`` beside ``glioma`` is another
+    class than ``none`` beside ``meningioma``.
     """
     if one.task.classes and other.task.classes:
         ours, theirs = (
@@ -226,10 +227,6 @@ def comparable(one: Samples, other: Samples) -> bool:
         )
         return ours <= theirs or theirs <= ours
     return one.task == other.task
-
-
-def _targets(samples: Samples) -> list[str]:
-    return [samples.task.target_text(target) for target in samples.targets.tolist()]
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
@@ -291,8 +288,3 @@ def shared_sources(sources: Sequence[str], others: Sequence[str]) -> tuple[str, 
 
     known = {folded(name) for name in others}
     return tuple(name for name in sources if folded(name) in known)
-
-
-def count_by(values: Sequence[object]) -> dict[str, int]:
-    """Return how often each value occurs, most frequent first."""
-    return {str(value): count for value, count in Counter(values).most_common()}
