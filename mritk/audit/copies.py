@@ -130,11 +130,11 @@ def _near(
 
     Args:
         indexes: The indexes of one kind, images or volumes.
-        rows: Rows of samples to compare, counted through all indexes of either kind.
+        rows: Rows of one or more samples to compare, counted through all indexes of either kind.
         dims: (N,) kind of every sample, counted likewise.
     """
     # Position of each row among the samples of its kind.
-    place = (np.cumsum(dims == dims[rows[0]]) - 1)[rows] if len(rows) else rows
+    place = (np.cumsum(dims == dims[rows[0]]) - 1)[rows]
     whole, content, coverage = (
         np.concatenate([getattr(index, name) for index in indexes])[place]
         for name in ("whole", "content", "coverage")

@@ -163,10 +163,8 @@ def _load(folder: Path, key: str, contents: tuple[str, ...]) -> ImageIndex | Non
     entry = find(folder, WHAT)
     if entry is None or not FACTS.keys() <= entry.facts.keys():
         return None
-    columns = {name: tuple(entry.facts[name]) for name in FACTS}
-    for name, absent in LATER.items():
-        columns[name] = tuple(entry.facts.get(name, [absent] * len(contents)))
-    return _index(key, contents, columns, entry.arrays, {})
+    absent = {name: [value] * len(contents) for name, value in LATER.items()}
+    return _index(key, contents, absent | entry.facts, entry.arrays, {})
 
 
 def _index(
