@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mritk.images.shaping import resized_volume
+from mritk.images.shaping import resampled_volume
 
 # (first, last) along each axis, in pixels.
 Box = tuple[tuple[float, float], ...]
@@ -49,7 +49,7 @@ class Shrinkable:
         """
         if self.grid.ndim == 3:
             part = self.grid[tuple(slice(int(a), max(int(np.ceil(b)), int(a) + 1)) for a, b in box)]
-            return resized_volume(part.astype(np.float32), side)
+            return resampled_volume(part.astype(np.float32), (side,) * 3)
         times, shortest = 0, min(last - first for first, last in box)
         while shortest >= 2 ** (times + 1) * least * side:
             times += 1

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from mritk.errors import DataError, UsageError
 from mritk.images.grid import Grid, GridLike
-from mritk.images.shaping import RESAMPLING
+from mritk.images.shaping import linearly_resampled, resampled_volume, resized_by_pillow
 
 Shape = tuple[int, ...]
 
@@ -104,7 +103,7 @@ def to_sample_grid(
         values = _cropped_or_padded(values, (*values.shape[: values.ndim - dims], *extent))
     if labels:
         return _nearest(values, shape)
-    return np.stack([_linear(channel, shape) for channel in values]).astype(values.dtype)
+    return np.stack([linearly_resampled(channel, shape) for channel in values]).astype(values.dtype)
 
 
 def share_kept(
@@ -128,29 +127,8 @@ def resampled(values: np.ndarray, shape: Shape, interpolation: str) -> np.ndarra
     if values.shape == shape:
         return values
     if values.ndim == 2:
-        height, width = shape
-        image = Image.fromarray(np.ascontiguousarray(values))
-        resized = np.asarray(image.resize((width, height), RESAMPLING[interpolation]))
-        # Bicubic interpolation overshoots at edges.
-        return resized if values.dtype == np.uint8 else resized.clip(0, 1)
-    linear = _linear(values, shape)
-    if values.dtype == np.uint8:
-        return np.clip(np.rint(linear), 0, 255).astype(np.uint8)
-    return linear
-
-
-def _linear(values: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return an array resampled linearly, as float32, smoothed first along axes that shrink."""
-    values = values.astype(np.float32)
-    if values.shape == shape:
-        return values
-    from scipy import ndimage
-
-    factors = [new / old for new, old in zip(shape, values.shape, strict=True)]
-    # A Gaussian of this width suppresses what the coarser grid cannot hold.
-    values = ndimage.gaussian_filter(values, [max(0.0, (1 / f - 1) / 2) for f in factors])
-    zoomed: np.ndarray = ndimage.zoom(values, factors, order=1, mode="nearest", grid_mode=True)
-    return zoomed
+        return resized_by_pillow(values, shape, interpolation)
+    return resampled_volume(values, shape)
 
 
 def _nearest(values: np.ndarray, shape: Shape) -> np.ndarray:

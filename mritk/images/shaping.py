@@ -49,8 +49,6 @@ class Shaping:
             DataError: The array is of a wrong dtype, range or shape.
         """
         resized = self._resized(_checked(array))
-        if not self.preprocessing:
-            return resized
         return self.preprocessing.of(resized, spatial_dims=self.spatial_dims)
 
     def _resized(self, array: np.ndarray) -> np.ndarray:
@@ -61,7 +59,7 @@ class Shaping:
             return _resized_image(image, self.size, self.interpolation)
         if array.ndim != 3:
             raise DataError(f"a volume must have 3 dimensions, not shape {array.shape}")
-        return resized_volume(array, self.size)
+        return array if self.size is None else resampled_volume(array, (self.size,) * 3)
 
 
 @cache
@@ -96,30 +94,40 @@ def without_equal_channels(array: np.ndarray) -> np.ndarray:
 def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> np.ndarray:
     if size is None or image.shape[:2] == (size, size):
         return image
-    resample = RESAMPLING[interpolation]
-    if image.dtype == np.uint8:
-        return np.asarray(Image.fromarray(image).resize((size, size), resample))
-    channels = image[..., None] if image.ndim == 2 else image
-    planes = [
-        # Bicubic interpolation overshoots at edges.
-        np.asarray(Image.fromarray(channels[..., c]).resize((size, size), resample)).clip(0, 1)
-        for c in range(channels.shape[-1])
-    ]
-    return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
+    if image.dtype == np.uint8 or image.ndim == 2:
+        return resized_by_pillow(image, (size, size), interpolation)
+    planes = np.moveaxis(image, -1, 0)
+    return np.stack([resized_by_pillow(p, (size, size), interpolation) for p in planes], axis=-1)
 
 
-def resized_volume(volume: np.ndarray, size: int | None) -> np.ndarray:
-    """Return a volume (D, H, W) resized to a cube, smoothed first where it shrinks."""
-    if size is None or volume.shape == (size, size, size):
+def resized_by_pillow(image: np.ndarray, shape: tuple[int, ...], interpolation: str) -> np.ndarray:
+    """Return an image of another height and width: (H, W) uint8 or float32, or (H, W, 3) uint8."""
+    height, width = shape
+    whole = Image.fromarray(np.ascontiguousarray(image))
+    resized = np.asarray(whole.resize((width, height), RESAMPLING[interpolation]))
+    # Bicubic interpolation overshoots at edges.
+    return resized if image.dtype == np.uint8 else resized.clip(0, 1)
+
+
+def resampled_volume(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a volume (D, H, W) of another shape, uint8 if it is, else float32."""
+    if volume.shape == shape:
         return volume
+    resampled = linearly_resampled(volume, shape)
+    if volume.dtype == np.uint8:
+        return np.clip(np.rint(resampled), 0, 255).astype(np.uint8)
+    return resampled
+
+
+def linearly_resampled(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array resampled linearly, as float32, smoothed first along axes that shrink."""
+    values = values.astype(np.float32)
+    if values.shape == shape:
+        return values
     from scipy import ndimage
 
-    factors = [size / side for side in volume.shape]
-    smooth = volume.astype(np.float32)
+    factors = [new / old for new, old in zip(shape, values.shape, strict=True)]
     # A Gaussian of this width suppresses what the coarser grid cannot hold.
-    sigma = [max(0.0, (1 / factor - 1) / 2) for factor in factors]
-    smooth = ndimage.gaussian_filter(smooth, sigma)
-    resized = ndimage.zoom(smooth, factors, order=1, mode="nearest", grid_mode=True)
-    if volume.dtype == np.uint8:
-        return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
-    return resized
+    values = ndimage.gaussian_filter(values, [max(0.0, (1 / f - 1) / 2) for f in factors])
+    zoomed: np.ndarray = ndimage.zoom(values, factors, order=1, mode="nearest", grid_mode=True)
+    return zoomed
