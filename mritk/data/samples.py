@@ -27,17 +27,17 @@ OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine", "hole
 class UnreadableSamples(DataError):
     """Some samples cannot be decoded; ``rows`` and ``reasons`` tell which and why."""
 
-    def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
-        self.rows, self.reasons = tuple(rows), tuple(reasons)
+    def __init__(self, ids: Sequence[str], why: Mapping[int, str]) -> None:
+        self.rows, self.reasons = tuple(why), tuple(why.values())
         named: dict[str, list[str]] = {}
-        for row, why in zip(rows, reasons, strict=True):
-            named.setdefault(why, []).append(ids[row])
+        for row, reason in why.items():
+            named.setdefault(reason, []).append(ids[row])
         shown = list(named.items())[:20]
-        listed = "; ".join(f"{first_few(names)} ({why})" for why, names in shown)
-        left = len(rows) - sum(len(names) for _, names in shown)
+        listed = "; ".join(f"{first_few(names)} ({reason})" for reason, names in shown)
+        left = len(why) - sum(len(names) for _, names in shown)
         more = f"; and {left} more" if left else ""
         super().__init__(
-            f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
+            f"{len(why)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
 
@@ -219,7 +219,7 @@ class Samples:
             except Exception as error:
                 bad[row] = one_line(error)
         if bad:
-            raise UnreadableSamples(self.ids, list(bad), list(bad.values()))
+            raise UnreadableSamples(self.ids, bad)
         return tuple(contents)
 
     @cached_property
@@ -233,11 +233,13 @@ class Samples:
         if read is None:
             return ()
         found = list(in_threads(lambda i: MapFacts.of(read(i)), len(self)))
-        bad = {i: one_line(facts) for i, facts in enumerate(found) if isinstance(facts, Exception)}
+        bad = {
+            i: f"label map: {one_line(facts)}"
+            for i, facts in enumerate(found)
+            if isinstance(facts, Exception)
+        }
         if bad:
-            raise UnreadableSamples(
-                self.ids, list(bad), [f"label map: {why}" for why in bad.values()]
-            )
+            raise UnreadableSamples(self.ids, bad)
         return tuple(facts for facts in found if isinstance(facts, MapFacts))
 
     @cached_property

@@ -81,20 +81,14 @@ def decoded(
         what = "images" if samples.spatial_dims == 2 else "volumes"
         raise UsageError(f"{what} cannot be brought to this grid: {error}") from error
     rows = _Rows(samples, grid, interpolation, preprocessing)
-    make = partial(_make, samples, rows, progress=progress)
+    make = partial(_make, rows, progress=progress)
     entry = kept(workspace.folder("decoded"), rows.identity, make, WHAT, workspace.near("decoded"))
     return entry.arrays[IMAGES]
 
 
-def is_decoded(
-    samples: Samples,
-    size: GridLike,
-    interpolation: str,
-    workspace: Workspace,
-    preprocessing: Preprocessing = UNCHANGED,
-) -> bool:
+def is_decoded(samples: Samples, how: Decoding, workspace: Workspace) -> bool:
     """Tell whether :func:`decoded` would find an array, by its name alone."""
-    rows = _Rows(samples, Grid.of(size), interpolation, preprocessing)
+    rows = _Rows(samples, Grid.of(how.grid), how.interpolation, how.preprocessing)
     places = (workspace.folder("decoded"), workspace.near("decoded"))
     return any((place / key_of(rows.identity)).is_dir() for place in places if place)
 
@@ -160,24 +154,16 @@ def grid_identity(samples: Samples, grid: Grid) -> list[object]:
     return [grid.size, grid.fit, grid.spacing, None if spacing is None else spacing.tolist()]
 
 
-def _make(
-    samples: Samples, rows: _Rows, draft: Draft, progress: Callable[[float], None]
-) -> dict[str, object]:
+def _make(rows: _Rows, draft: Draft, progress: Callable[[float], None]) -> dict[str, object]:
     try:
-        _fill(samples, rows, draft, progress, colour=False)
+        _fill(rows, draft, progress, colour=False)
     except _ColourFound:
-        _fill(samples, rows, draft, progress, colour=True)
+        _fill(rows, draft, progress, colour=True)
     return {}
 
 
-def _fill(
-    samples: Samples,
-    rows: _Rows,
-    draft: Draft,
-    progress: Callable[[float], None],
-    *,
-    colour: bool,
-) -> None:
+def _fill(rows: _Rows, draft: Draft, progress: Callable[[float], None], *, colour: bool) -> None:
+    samples = rows.samples
     may_be_coloured = samples.spatial_dims == 2 and not samples.channels
     array: np.memmap | None = None
     bad: dict[int, str] = {}
@@ -187,11 +173,9 @@ def _fill(
         if isinstance(result, Exception):
             bad[row] = one_line(result)
             continue
-        item = result
-        if may_be_coloured and item.ndim == 3 and not colour:
+        if may_be_coloured and result.ndim == 3 and not colour:
             raise _ColourFound
-        if colour and item.ndim == 2:
-            item = np.repeat(item[..., None], 3, axis=-1)
+        item = np.repeat(result[..., None], 3, axis=-1) if colour and result.ndim == 2 else result
         if array is None:
             array = draft.array(IMAGES, (len(samples), *item.shape), item.dtype)
         if item.dtype != array.dtype:
@@ -207,6 +191,6 @@ def _fill(
         array[row] = item
         progress((row + 1) / len(samples))
     if bad:
-        raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
+        raise UnreadableSamples(samples.ids, bad)
     if array is not None:
         array.flush()

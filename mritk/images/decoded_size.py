@@ -104,11 +104,7 @@ def require_room_for(
     Raises:
         StoreError: There is not so much room.
     """
-    absent = [
-        one
-        for one in decodings
-        if not is_decoded(samples, one.grid, one.interpolation, workspace, one.preprocessing)
-    ]
+    absent = [one for one in decodings if not is_decoded(samples, one, workspace)]
     if not absent:
         return
     named = len(samples.channels)

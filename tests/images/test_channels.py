@@ -8,9 +8,9 @@ import pytest
 from mritk import Classification, DataError, Grid, Samples, Segmentation, Subset, UsageError
 from mritk.data.samples import UnreadableSamples
 from mritk.images.channels import one_channel
-from mritk.images.decode import decoded, is_decoded
+from mritk.images.decode import Decoding, decoded, is_decoded
 from mritk.images.label_maps import background_alone, require_label_maps, require_regions
-from mritk.images.preprocessing import Preprocessing
+from mritk.images.preprocessing import UNCHANGED, Preprocessing
 
 RNG = np.random.default_rng(0)
 NAMES = ("t1", "t1ce", "t2", "flair")
@@ -95,7 +95,7 @@ def test_a_grid_for_images_is_refused_for_volumes(workspace):
 def test_grids_and_the_spacing_that_they_need_are_kept_apart(workspace):
     def made(spacing, grid):
         samples = samples_of(VOLUMES, spacing=np.full((3, 3), spacing))
-        found = is_decoded(samples, grid, "bilinear", workspace)
+        found = is_decoded(samples, Decoding(grid, "bilinear", UNCHANGED), workspace)
         return found, decoded(samples, grid, "bilinear", workspace)
 
     (new, one), (also_new, other) = (made(mm, Grid(8, "crop_or_pad", 1.0)) for mm in (1.0, 2.0))

@@ -174,11 +174,12 @@ def test_unreadable_samples_are_listed_with_their_reasons(workspace):
 
 def test_samples_that_are_unreadable_for_one_reason_are_listed_with_it_once():
     ids = [f"s{i}" for i in range(30)]
-    message = str(UnreadableSamples(ids, range(25), ["a series", "torn"] + ["a series"] * 23))
+    reasons = ["a series", "torn"] + ["a series"] * 23
+    message = str(UnreadableSamples(ids, dict(enumerate(reasons))))
     assert message.startswith(
         "25 of 30 samples are unreadable: s0, s2, s3 and 21 more (a series); s1 (torn); repair"
     )
-    message = str(UnreadableSamples(ids, range(25), [f"reason {i}" for i in range(25)]))
+    message = str(UnreadableSamples(ids, {i: f"reason {i}" for i in range(25)}))
     assert "s19 (reason 19); and 5 more; repair" in message
 
 

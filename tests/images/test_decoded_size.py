@@ -10,7 +10,7 @@ import pytest
 from mritk import Classification, Grid, Samples
 from mritk.audit.image_index import image_index
 from mritk.errors import StoreError
-from mritk.images.decode import decoded, is_decoded
+from mritk.images.decode import Decoding, decoded, is_decoded
 from mritk.images.decoded_size import decoded_bytes, require_room, warn_of_cropping
 from mritk.images.preprocessing import Preprocessing
 
@@ -40,9 +40,10 @@ def test_the_foreseen_size_is_that_of_the_array(arrays, size, rule, workspace):
     )
     index = image_index(samples, workspace)
     foreseen = decoded_bytes(index.shapes, index.modes, size, rule)
-    assert not is_decoded(samples, size, "bilinear", workspace, rule)
+    how = Decoding(size, "bilinear", rule)
+    assert not is_decoded(samples, how, workspace)
     assert foreseen == decoded(samples, size, "bilinear", workspace, rule).nbytes
-    assert is_decoded(samples, size, "bilinear", workspace, rule)
+    assert is_decoded(samples, how, workspace)
 
 
 def test_what_cannot_be_read_takes_no_room():
