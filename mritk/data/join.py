@@ -51,7 +51,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     parts = list(zip(prefixes, tables, strict=True))
     dims = {prefix: KINDS[samples.spatial_dims] for prefix, samples in parts}
     if len(set(dims.values())) > 1:
-        raise DataError(f"{name} cannot be joined: {_each(dims)}; join data of the same kind")
+        raise _unlike(name, dims, "join data of the same kind")
     task, targets = _joined_task(parts, name)
     sources = [samples.sources or [prefix] * len(samples) for prefix, samples in parts]
     places = [(samples, row) for samples in tables for row in range(len(samples))]
@@ -167,15 +167,13 @@ def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task,
         return _joined_classes(parts, classes, name)
     if len({samples.task.kind for _, samples in parts}) > 1:
         kinds = {prefix: f"a target for {samples.task.kind}" for prefix, samples in parts}
-        raise DataError(f"{name} cannot be joined: {_each(kinds)}; join data of the same task")
+        raise _unlike(name, kinds, "join data of the same task")
     units = {prefix: samples.task.unit or "no unit" for prefix, samples in parts}
     if len(set(units.values())) > 1:
-        raise DataError(
-            f"{name} cannot be joined: {_each(units)}; use the same unit for all targets"
-        )
+        raise _unlike(name, units, "use the same unit for all targets")
     if any(samples.task != parts[0][1].task for _, samples in parts):
         held = {prefix: samples.task.describe() for prefix, samples in parts}
-        raise DataError(f"{name} cannot be joined: {_each(held)}; join data of the same task")
+        raise _unlike(name, held, "join data of the same task")
     return parts[0][1].task, np.concatenate([samples.targets for _, samples in parts])
 
 
@@ -227,11 +225,12 @@ def _column(
 def _joined_channels(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[str, ...]:
     held = {prefix: ", ".join(samples.channels) or "no channels" for prefix, samples in parts}
     if len({samples.channels for _, samples in parts}) > 1:
-        raise DataError(
-            f"{name} cannot be joined: {_each(held)}; join data with the same channels, in the "
-            "same order"
-        )
+        raise _unlike(name, held, "join data with the same channels, in the same order")
     return parts[0][1].channels
+
+
+def _unlike(name: str, held: Mapping[str, str], remedy: str) -> DataError:
+    return DataError(f"{name} cannot be joined: {_each(held)}; {remedy}")
 
 
 def _each(held: Mapping[str, str]) -> str:
