@@ -54,9 +54,10 @@ def is_abandoned(draft: Path) -> bool:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Delete the drafts in ``folder`` that nobody will complete."""
+    """Delete the drafts in ``folder`` that nobody will complete, and nothing that is named else."""
     for draft in drafts_in(folder):
-        if is_abandoned(draft):
+        # Plugins write where people keep hidden files of their own.
+        if WRITER.search(draft.name) and is_abandoned(draft):
             remove(draft)
 
 

@@ -83,6 +83,14 @@ def test_complete_entries_are_no_drafts(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("name", [".bashrc", "notes.tmp", ".entry.tmp"])
+def test_old_files_of_people_beside_a_draft_stay(tmp_path, name):
+    (tmp_path / name).write_bytes(b"theirs")
+    long_ago(tmp_path / name)
+    remove_abandoned(tmp_path)
+    assert (tmp_path / name).read_bytes() == b"theirs"
+
+
 def test_no_two_drafts_share_a_name(tmp_path):
     names = {draft_of(tmp_path / "entry").name for _ in range(100)}
     assert len(names) == 100
