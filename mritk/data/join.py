@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         samples, row = places[i]
         return samples.read(row)
 
-    def digest(i: int) -> str:
-        samples, row = places[i]
-        return samples.content(row)
-
-    def of_all(name: str) -> Callable[[int], np.ndarray] | None:
+    def of_all(name: str) -> Callable[[int], Any] | None:
         """Return an optional function of a sample; None where some datasets have none."""
         functions = [getattr(samples, name) for samples, _ in places]
         return None if None in functions else lambda i: functions[i](places[i][1])
@@ -82,7 +79,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         task=task,
         read=read,
         spatial_dims=tables[0].spatial_dims,
-        digest=digest if all(samples.digest for samples in tables) else None,
+        digest=of_all("content") if all(samples.digest for samples in tables) else None,
         patients=_column(parts, "patients", name),
         sites=_column(parts, "sites", name),
         sources=[source for column in sources for source in column],
