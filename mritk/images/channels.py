@@ -1,8 +1,6 @@
-"""Samples of several channels, such as MRI sequences, and fits other than a square or a cube.
+"""How a sample becomes a row of the decoded ones, channel by channel if it has several.
 
-Grey and coloured images and grey volumes that are stretched to one side are made by
-:mod:`mritk.images.shaping`; here its rules are applied to each channel. The source of this file is
-part of the key of what it makes.
+The source of this file is part of the key of what it makes.
 """
 
 from __future__ import annotations
@@ -15,18 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from mritk.errors import DataError
-from mritk.files.code_state import digest_of_sources
+from mritk.files.code_state import digest_of_sources, versions
 from mritk.images import grid as grids
-from mritk.images import sample_grid
+from mritk.images import preprocessing, sample_grid, shaping
 from mritk.images.grid import Grid
-from mritk.images.preprocessing import UNCHANGED, Preprocessing
+from mritk.images.preprocessing import Preprocessing
 from mritk.images.sample_grid import fit_channel
-from mritk.images.shaping import Shaping
+from mritk.images.shaping import pixels_of, resized_by_pillow
 
 
 @dataclass(frozen=True)
-class ChannelShaping:
-    """How an array as a dataset gives it becomes a row of the decoded ones, channel by channel.
+class Shaping:
+    """How an array as a dataset gives it becomes a row of the decoded ones.
 
     Attributes:
         spatial_dims: 2 for images, 3 for volumes.
@@ -52,36 +50,38 @@ class ChannelShaping:
                 not known.
         """
         if not self.channels:
-            plain = self._checked(array)
-            if plain.ndim == self.spatial_dims:
-                return self._changed(self._fitted(plain, spacing))
-            planes = [self._fitted(plane, spacing) for plane in np.moveaxis(plain, -1, 0)]
-            return self._changed(np.stack(planes, -1))
+            return self._row(array, spacing)
         count, names = len(self.channels), ", ".join(self.channels)
         if array.ndim != self.spatial_dims + 1 or len(array) != count:
             raise DataError(
                 f"has shape {array.shape}; with the channels {names} it must have {count} along "
                 f"the first of {self.spatial_dims + 1} axes"
             )
-        fitted = (self._fitted(self._checked(one), spacing) for one in array)
-        row = np.stack([self._changed(one) for one in fitted])
+        row = np.stack([self._row(channel, spacing) for channel in array])
         return row if row.dtype == np.uint8 else row.astype(np.float16)
 
-    def _checked(self, array: np.ndarray) -> np.ndarray:
-        return Shaping(self.spatial_dims, None, self.interpolation, UNCHANGED).of(array)
+    def _row(self, array: np.ndarray, spacing: np.ndarray | None) -> np.ndarray:
+        fitted = self._fitted(pixels_of(array, self.spatial_dims), spacing)
+        return self.preprocessing.of(fitted, spatial_dims=self.spatial_dims)
 
-    def _fitted(self, channel: np.ndarray, spacing: np.ndarray | None) -> np.ndarray:
-        return fit_channel(channel, self.grid, self.interpolation, spacing)
-
-    def _changed(self, array: np.ndarray) -> np.ndarray:
-        return self.preprocessing.of(array, spatial_dims=self.spatial_dims)
+    def _fitted(self, pixels: np.ndarray, spacing: np.ndarray | None) -> np.ndarray:
+        if pixels.ndim == self.spatial_dims:
+            return fit_channel(pixels, self.grid, self.interpolation, spacing)
+        if pixels.dtype == np.uint8 and self.grid.fit == "resize":
+            sides = self.grid.sides(2) or pixels.shape[:2]  # all at once, in two thirds of the time
+            return resized_by_pillow(pixels, sides, self.interpolation)
+        planes = np.moveaxis(pixels, -1, 0)
+        return np.stack(
+            [fit_channel(p, self.grid, self.interpolation, spacing) for p in planes], axis=-1
+        )
 
 
 @cache
-def channels_code() -> tuple[str, ...]:
-    """Return the code that rows depend on besides :func:`mritk.images.shaping.shaping_code`."""
-    files = (__file__, sample_grid.__file__, grids.__file__)
-    return tuple(digest_of_sources(Path(file)) for file in files)
+def shaping_code() -> tuple[str, ...]:
+    """Return what rows depend on besides arrays: this code, and the libraries that resize."""
+    others = (grids.__file__, preprocessing.__file__, sample_grid.__file__, shaping.__file__)
+    sources = [digest_of_sources(Path(file)) for file in (__file__, *others)]
+    return (*sources, *versions(("numpy", "pillow", "scipy")))
 
 
 def one_channel(array: np.ndarray, channels: Sequence[str]) -> np.ndarray:

@@ -18,11 +18,11 @@ from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept, key_of
 from mritk.files.workspace import Workspace
-from mritk.images.channels import ChannelShaping, channels_code
+from mritk.images.channels import Shaping, shaping_code
 from mritk.images.grid import Grid, GridLike
 from mritk.images.identified import SampleChanged
 from mritk.images.preprocessing import UNCHANGED, Preprocessing
-from mritk.images.shaping import RESAMPLING, Shaping, shaping_code
+from mritk.images.shaping import RESAMPLING
 from mritk.machine.in_threads import in_threads
 
 WHAT, IMAGES = "decoded images", "images"
@@ -118,34 +118,23 @@ class _Rows:
     preprocessing: Preprocessing
 
     def __call__(self, row: int) -> np.ndarray:
-        samples, dims, size = self.samples, self.samples.spatial_dims or 0, self.grid.size
-        array = samples.read(row)
-        if self._plain and not isinstance(size, tuple):
-            return Shaping(dims, size, self.interpolation, self.preprocessing).of(array)
+        samples, dims = self.samples, self.samples.spatial_dims or 0
         spacing = None if samples.spacing is None else samples.spacing[row]
-        return ChannelShaping(
+        return Shaping(
             dims, self.grid, self.interpolation, self.preprocessing, samples.channels
-        ).of(array, spacing)
-
-    @property
-    def _plain(self) -> bool:
-        """Whether images or volumes without named channels are resized to one side."""
-        return self.grid.is_side and not self.samples.channels
+        ).of(samples.read(row), spacing)
 
     @property
     def identity(self) -> list[object]:
-        identity: list[object] = [
+        return [
             *shaping_code(),
-            self.grid.size,
             self.interpolation,
             self.samples.spatial_dims,
             self.samples.contents,
+            len(self.samples.channels),
+            *grid_identity(self.samples, self.grid),
             *self.preprocessing.identity(),
         ]
-        if self._plain:
-            return identity
-        channels = len(self.samples.channels)
-        return [*identity, *channels_code(), channels, *grid_identity(self.samples, self.grid)]
 
 
 def grid_identity(samples: Samples, grid: Grid) -> list[object]:

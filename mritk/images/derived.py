@@ -18,11 +18,10 @@ from mritk.errors import MritkError
 from mritk.files.kept import Draft
 from mritk.files.kept import kept as kept_entry
 from mritk.files.workspace import Workspace
-from mritk.images.channels import channels_code
+from mritk.images.channels import shaping_code
 from mritk.images.decode import decoded
 from mritk.images.grid import GridLike
 from mritk.images.preprocessing import UNCHANGED, Preprocessing
-from mritk.images.shaping import shaping_code
 
 VALUES = "values"
 
@@ -83,7 +82,6 @@ def derived(
 
     identity = [*shaping_code(), samples.spatial_dims, samples.contents, dict(key)]
     identity += preprocessing.identity()
-    identity += channels_code() if samples.channels else []
     identity += [] if samples.spacing is None else [samples.spacing.tolist()]
     return kept(identity, make, workspace)
 

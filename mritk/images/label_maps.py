@@ -10,7 +10,7 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
-from mritk.images.channels import channels_code
+from mritk.images.channels import shaping_code
 from mritk.images.decode import grid_identity
 from mritk.images.grid import Grid, GridLike
 from mritk.images.sample_grid import fit_label_map
@@ -41,7 +41,7 @@ def label_maps(samples: Samples, size: GridLike, workspace: Workspace) -> np.nda
     require_label_maps(samples)
     grid = Grid.of(size)
     identity = [
-        *channels_code(),
+        *shaping_code(),
         "label maps",
         [facts.digest for facts in samples.map_facts],
         *grid_identity(samples, grid),

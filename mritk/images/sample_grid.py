@@ -124,8 +124,6 @@ def share_kept(
 
 def resampled(values: np.ndarray, shape: Shape, interpolation: str) -> np.ndarray:
     """Return an array of the same field of view with another number of pixels or voxels."""
-    if values.shape == shape:
-        return values
     if values.ndim == 2:
         return resized_by_pillow(values, shape, interpolation)
     return resampled_volume(values, shape)

@@ -1,23 +1,15 @@
-"""How an array as a dataset gives it becomes a row of the decoded ones.
+"""Pixels as a dataset gives them, and how one image or volume is resized.
 
-Images are resized to a square, volumes to a cube, with antialiasing unless the interpolation is
-``nearest``. Images that are grey throughout keep one channel. The source of this file is part of
-the key of decoded images.
+Images are resized with antialiasing unless the interpolation is ``nearest``; those that are grey
+throughout keep one channel. The source of this file is part of the key of decoded images.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mritk.errors import DataError
-from mritk.files.code_state import digest_of_sources, versions
-from mritk.images import preprocessing
-from mritk.images.preprocessing import Preprocessing
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -26,51 +18,12 @@ RESAMPLING = {
 }
 
 
-@dataclass(frozen=True)
-class Shaping:
-    """How an array as a dataset gives it becomes a row of the decoded ones.
+def pixels_of(array: np.ndarray, spatial_dims: int) -> np.ndarray:
+    """Return an image (H, W) or (H, W, 3), or a volume (D, H, W), as uint8 or float32.
 
-    Attributes:
-        spatial_dims: 2 for images, 3 for volumes.
-        size: Side in pixels or voxels; None: as it is.
-        interpolation: Used to resize images.
-        preprocessing: Applied after resizing.
+    Raises:
+        DataError: The array is of a wrong dtype, range or shape.
     """
-
-    spatial_dims: int
-    size: int | None
-    interpolation: str
-    preprocessing: Preprocessing
-
-    def of(self, array: np.ndarray) -> np.ndarray:
-        """Return the row.
-
-        Raises:
-            DataError: The array is of a wrong dtype, range or shape.
-        """
-        resized = self._resized(_checked(array))
-        return self.preprocessing.of(resized, spatial_dims=self.spatial_dims)
-
-    def _resized(self, array: np.ndarray) -> np.ndarray:
-        if self.spatial_dims == 2:
-            if array.ndim != 2 and array.shape[2:] != (3,):
-                raise DataError(f"an image must be (H, W) or (H, W, 3), not {array.shape}")
-            image = np.ascontiguousarray(without_equal_channels(array))
-            return _resized_image(image, self.size, self.interpolation)
-        if array.ndim != 3:
-            raise DataError(f"a volume must have 3 dimensions, not shape {array.shape}")
-        return array if self.size is None else resampled_volume(array, (self.size,) * 3)
-
-
-@cache
-def shaping_code() -> tuple[str, ...]:
-    """Return what rows depend on besides arrays: this code, and the libraries that resize."""
-    sources = [digest_of_sources(Path(file)) for file in (__file__, preprocessing.__file__)]
-    return (*sources, *versions(("numpy", "pillow", "scipy")))
-
-
-def _checked(array: np.ndarray) -> np.ndarray:
-    """Return an array as uint8 or float32; refuse one that holds anything but pixels."""
     if array.dtype != np.uint8:
         if not np.issubdtype(array.dtype, np.floating):
             raise DataError(f"has dtype {array.dtype}; expected uint8, or floats in [0, 1]")
@@ -79,6 +32,12 @@ def _checked(array: np.ndarray) -> np.ndarray:
             raise DataError("contains NaN or infinite values")
         if array.size and (array.min() < 0 or array.max() > 1):
             raise DataError(f"has values from {array.min():g} to {array.max():g}, not in [0, 1]")
+    if spatial_dims == 2:
+        if array.ndim != 2 and array.shape[2:] != (3,):
+            raise DataError(f"an image must be (H, W) or (H, W, 3), not {array.shape}")
+        return np.ascontiguousarray(without_equal_channels(array))
+    if array.ndim != 3:
+        raise DataError(f"a volume must have 3 dimensions, not shape {array.shape}")
     return array
 
 
@@ -91,17 +50,10 @@ def without_equal_channels(array: np.ndarray) -> np.ndarray:
     return grey if same else array
 
 
-def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> np.ndarray:
-    if size is None or image.shape[:2] == (size, size):
-        return image
-    if image.dtype == np.uint8 or image.ndim == 2:
-        return resized_by_pillow(image, (size, size), interpolation)
-    planes = np.moveaxis(image, -1, 0)
-    return np.stack([resized_by_pillow(p, (size, size), interpolation) for p in planes], axis=-1)
-
-
 def resized_by_pillow(image: np.ndarray, shape: tuple[int, ...], interpolation: str) -> np.ndarray:
     """Return an image of another height and width: (H, W) uint8 or float32, or (H, W, 3) uint8."""
+    if image.shape[:2] == shape:
+        return image
     height, width = shape
     whole = Image.fromarray(np.ascontiguousarray(image))
     resized = np.asarray(whole.resize((width, height), RESAMPLING[interpolation]))
