@@ -204,9 +204,7 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
     base = _unwrapped(layout.root, archive=layout.scans.archive)
     refuse_folders_that_are_no_classes(layout, base)
     _require_one_form(layout, base)
-    for child in base.folders:
-        if canonical_name(child.name) not in UNLABELLED:
-            yield from _of_class(child, "")
+    yield from _of_classes(base, "")
 
 
 def _unwrapped(folder: ScanFolder, *, archive: bool = False) -> ScanFolder:
@@ -236,9 +234,7 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
             f"{layout.shown(part)} has the classes {alike[0]} and {alike[1]}, which differ only in "
             "spelling; rename one of them, or merge them"
         )
-    for child in base.folders:
-        if canonical_name(child.name) not in UNLABELLED:
-            yield from _of_class(child, part_of(part.name) or "")
+    yield from _of_classes(base, part_of(part.name) or "")
 
 
 def _require_one_form(layout: Layout, base: ScanFolder) -> None:
@@ -250,8 +246,11 @@ def _require_one_form(layout: Layout, base: ScanFolder) -> None:
         )
 
 
-def _of_class(folder: ScanFolder, part: str) -> Iterator[ClassFile]:
-    return (ClassFile(path, folder.name, part, folder.path) for path in folder.images)
+def _of_classes(base: ScanFolder, part: str) -> Iterator[ClassFile]:
+    for folder in base.folders:
+        if canonical_name(folder.name) not in UNLABELLED:
+            for path in folder.images:
+                yield ClassFile(path, folder.name, part, folder.path)
 
 
 def _spelt_alike(found: Sequence[ClassFile]) -> list[ClassFile]:
