@@ -69,7 +69,8 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
     yield from _across(datasets, copies)
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural but for one."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -85,7 +86,7 @@ def _made(dataset: Audited) -> Iterator[Finding]:
     made_from = [of for of in dataset.samples.made_from or () if of]
     if made_from:
         text = (
-            f"{_many(len(made_from), 'sample')} made from {len(set(made_from))} others: they have "
+            f"{many(len(made_from), 'sample')} made from {len(set(made_from))} others: they have "
             "the patient of these, follow them into training and are never tested"
         )
         yield Finding("note", "made", text, len(made_from))
@@ -132,9 +133,7 @@ def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
         parts[patient].add(split)
     straddling = sorted(patient for patient, found in parts.items() if len(found) > 1)
     if straddling:
-        text = (
-            f"{_many(len(straddling), 'patient')} in more than one split: {first_few(straddling)}"
-        )
+        text = f"{many(len(straddling), 'patient')} in more than one split: {first_few(straddling)}"
         yield Finding("leak", "patients", text, len(straddling), tuple(straddling))
 
 
@@ -210,7 +209,7 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
                 named.append(" = ".join(f"{ids[row]} ({column[row]})" for row in rows))
         if named:
             shown = "; ".join(named[:NAMED]) + ("; …" if len(named) > NAMED else "")
-            text = f"{_many(len(named), 'image')} under several {what}s: {shown}"
+            text = f"{many(len(named), 'image')} under several {what}s: {shown}"
             yield Finding("defect", kind, text, len(named), tuple(named))
 
 
@@ -236,7 +235,7 @@ def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterat
     if clusters:
         total = sum(len(members) for members in clusters)
         text = (
-            f"{total} samples form {_many(len(clusters), 'cluster')} of duplicates (the largest "
+            f"{total} samples form {many(len(clusters), 'cluster')} of duplicates (the largest "
             f"has {max(map(len, clusters))})"
         )
         yield Finding("note", "clusters", text, total)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mritk.audit.audit import Audit, describe
+from mritk.audit.findings import many
 
 SHOWN_CLUSTERS = 8
 
@@ -46,8 +47,7 @@ def confirmation(audit: Audit) -> str:
         )
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
-        counts = [f"{levels.count(level)} {level}" for level in ("leak", "defect")]
-        found = " and ".join(f"{c}{'' if c.startswith('1 ') else 's'}" for c in counts)
+        found = " and ".join(many(levels.count(level), level) for level in ("leak", "defect"))
         return f"Not clean: {found}. {checked}."
     samples = [dataset.samples for dataset in audit.datasets]
     parts = any(s.splits is not None for s in samples)

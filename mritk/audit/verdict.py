@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mritk.audit.audit import Audit
+from mritk.audit.findings import many
 from mritk.data.samples import Samples
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import SplitRule
@@ -78,8 +79,7 @@ def kept_leaks(found: Mapping[str, Any]) -> str:
     """Return how many samples leak in data that are :func:`flattered`."""
     folds = _folds(found)
     validation = found["shared_with_validation"]
-    many = "sample" if validation == 1 else "samples"
-    also = f", and {validation} validation {many} in training" if validation else ""
+    also = f", and {many(validation, 'validation sample')} in training" if validation else ""
     return (
         f"(copies = keep): {_leaking(found, folds)} in training or validation{also}; scores are "
         "optimistic."
@@ -134,7 +134,7 @@ def verdict_text(found: Mapping[str, Any], sign: str = "") -> str:
     if not found["audited"]:
         told.append("These data cannot be searched for duplicates.")
     elif found["clusters"] and not told:
-        clusters = f"{found['clusters']} cluster{'' if found['clusters'] == 1 else 's'}"
+        clusters = many(found["clusters"], "cluster")
         told.append(
             f"{found['samples_in_clusters']} samples form {clusters} of duplicates, none shared "
             "between splits."
