@@ -7,9 +7,8 @@ domain adaptation, arXiv:1603.04779).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,9 +16,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.model.evaluation_mode import evaluation_mode
 from mritk.seeds import derive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def mixed_batches(count: int, batch_size: int, seed: int) -> Sequence[torch.Tensor]:
