@@ -148,9 +148,7 @@ def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> 
 
 def _why_another(record: TrialRecord, trials: tuple[Trial, ...], what: str) -> str:
     """Return in what the trials that would be trained differ from the stored one."""
-    told = []
-    for trial in trials:
-        told.append(f"{trial}: {'; '.join(_changes(record, trial))}")
+    told = [f"{trial}: {'; '.join(_changes(record, trial))}" for trial in trials]
     return (
         f"trial {record.id[:8]} cannot be {what}: "
         f"{' | '.join(told) or 'its command does not plan this trial'}"
