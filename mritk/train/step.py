@@ -23,7 +23,6 @@ from mritk.model.objective import Objective
 
 logger = logging.getLogger("mritk")
 
-# What the host's allocator, CUDA and its libraries say.
 Compute = Callable[[torch.Tensor], torch.Tensor]
 Measured = tuple[torch.Tensor, torch.Tensor]
 
@@ -74,7 +73,7 @@ class TrainingStep:
             except RuntimeError as error:
                 if not ran_out_of_memory(error):
                     raise
-                reason = str(error)
+                reason = _first_line(error)
             except ValueError as error:
                 if len(images) > 1 or not has_batch_statistics(self.network):
                     raise
@@ -93,7 +92,7 @@ class TrainingStep:
                 raise
             # Part of the weights may have moved: no second attempt.
             raise OutOfMemory(
-                f"the device ran out of memory in the optimiser step ({_first_line(str(error))}); "
+                f"the device ran out of memory in the optimiser step ({_first_line(error)}); "
                 "use a smaller backbone, or stop other processes on the device"
             ) from None
 
@@ -128,28 +127,24 @@ class TrainingStep:
             torch.cuda.empty_cache()
         size = self.micro_batch or batch
         if at_once() > 1:  # alone it may fit, and no step is divided that need not be
-            raise OutOfMemory(
-                f"the device ran out of memory beside other trials ({_first_line(reason)})"
-            )
+            raise OutOfMemory(f"the device ran out of memory beside other trials ({reason})")
         if size == 1:
             raise OutOfMemory(
-                f"the device ran out of memory with a single image ({_first_line(reason)}); use a "
-                "smaller image_size or backbone, or stop other processes on the device"
+                f"the device ran out of memory with a single image ({reason}); use a smaller "
+                "image_size or backbone, or stop other processes on the device"
             )
         if has_batch_statistics(self.network):
             raise OutOfMemory(
-                f"the device ran out of memory with batch size {size} ({_first_line(reason)}). "
-                "Micro-batches would change the recipe, because BatchNorm computes its "
-                "statistics over the whole batch. Lower batch_size or image_size for all "
-                "backbones, train with batch_norm = 'frozen', or stop other processes on the "
-                "device"
+                f"the device ran out of memory with batch size {size} ({reason}). Micro-batches "
+                "would change the recipe, because BatchNorm computes its statistics over the whole "
+                "batch. Lower batch_size or image_size for all backbones, train with "
+                "batch_norm = 'frozen', or stop other processes on the device"
             )
         if self._objective.couples_samples:
             raise OutOfMemory(
-                f"the device ran out of memory with batch size {size} ({_first_line(reason)}). "
-                "Micro-batches would change the recipe, because the loss compares the samples of a "
-                "batch. Lower batch_size or image_size for all backbones, or stop other processes "
-                "on the device"
+                f"the device ran out of memory with batch size {size} ({reason}). Micro-batches "
+                "would change the recipe, because the loss compares the samples of a batch. Lower "
+                "batch_size or image_size for all backbones, or stop other processes on the device"
             )
         self.micro_batch = math.ceil(size / 2)
         logger.warning(
@@ -166,5 +161,6 @@ def has_batch_statistics(network: nn.Module) -> bool:
     return any(isinstance(m, _BatchNorm) and m.training for m in network.modules())
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no further details"
+def _first_line(error: RuntimeError) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else "no further details"
