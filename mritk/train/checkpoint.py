@@ -146,7 +146,9 @@ class Checkpoint:
         None if there is none, or only one that must not be used; a line of the log says why.
         """
         try:
-            content = self._read()
+            content = _content_of(self.path)
+            if content["identity"] != self.identity:
+                raise _Refused(f"it belongs to {_differing(content['identity'], self.identity)}")
         except FileNotFoundError:
             return None
         except _Refused as refusal:
@@ -173,12 +175,6 @@ class Checkpoint:
             stream.write(MAGIC + _digest(payload) + b"\n")
             stream.write(payload)
         self._cost = time.monotonic() - began
-
-    def _read(self) -> dict[str, Any]:
-        content = _content_of(self.path)
-        if content["identity"] != self.identity:
-            raise _Refused(f"it belongs to {_differing(content['identity'], self.identity)}")
-        return content
 
 
 def stored_epochs(path: Path) -> list[Epoch]:
