@@ -66,7 +66,7 @@ def _optional(
     """Return what an optional function of a fitted model gives, one row per sample."""
     if not hasattr(fitted, name):
         return None
-    values: np.ndarray = np.asarray(getattr(fitted, name)(subset)).astype(dtype)
+    values = np.asarray(getattr(fitted, name)(subset)).astype(dtype)
     if values.ndim != dims or len(values) != len(subset):
         raise MritkError(
             f"method {method}: {name}() returned shape {values.shape} for {len(subset)} samples"

@@ -45,7 +45,6 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
     if not sys.platform.startswith("linux"):
         return None
     try:
-        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+        return getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):  # another C library
         return None
-    return function

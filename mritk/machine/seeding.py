@@ -23,5 +23,4 @@ def generator_of(device: torch.device) -> torch.Generator:
     """Return the generator of a GPU."""
     torch.cuda.init()  # before, there is none
     number = torch.cuda.current_device() if device.index is None else device.index
-    generator: torch.Generator = torch.cuda.default_generators[number]
-    return generator
+    return torch.cuda.default_generators[number]

@@ -39,5 +39,4 @@ def once(key: Hashable, find: Callable[[], T]) -> T:
     _found.move_to_end(key)
     if len(_found) > KEPT:
         _found.popitem(last=False)
-    found: T = _found[key]
-    return found
+    return _found[key]

@@ -74,8 +74,7 @@ def _measured(
 
             def compute(batch: torch.Tensor) -> torch.Tensor:
                 with computing_in(precision, place):
-                    outputs: torch.Tensor = network(batch)
-                return outputs
+                    return network(batch)
 
             if place.type == "cuda":  # what others have asked for is done
                 torch.cuda.synchronize(place)

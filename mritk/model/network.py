@@ -27,8 +27,7 @@ class Network(nn.Module):
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """Map a normalised batch (N, C, *spatial) to outputs (N, K)."""
-        outputs: torch.Tensor = self.head(self.backbone(batch))
-        return outputs
+        return self.head(self.backbone(batch))
 
 
 def build_head(features: int, outputs: int, layout: Head) -> nn.Sequential:

@@ -119,8 +119,7 @@ def _with_metadata(found: Any, metadata: Mapping[str, str]) -> bytes:
     import onnx
 
     onnx.helper.set_model_props(found, dict(metadata))
-    content: bytes = found.SerializeToString()
-    return content
+    return found.SerializeToString()
 
 
 @contextmanager

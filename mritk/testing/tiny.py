@@ -35,8 +35,7 @@ class _Images:
             image[10 * target : 10 * target + 10] += 120
 
     def __call__(self, i: int) -> np.ndarray:
-        image: np.ndarray = self.images[i]
-        return image
+        return self.images[i]
 
 
 def tiny_samples(

@@ -156,8 +156,7 @@ class Checkpoint:
             return None
         self.resumed = True
         self.history[:] = [Epoch(**epoch) for epoch in content["history"]]
-        state: dict[str, Any] = content["state"]
-        return state
+        return content["state"]
 
     def close(self) -> None:
         """End the writing."""
@@ -204,12 +203,9 @@ def _content_of(path: Path) -> dict[str, Any]:
     if digest != _digest(payload):
         raise _Refused("it is damaged")
     try:
-        content: dict[str, Any] = torch.load(
-            io.BytesIO(payload), map_location="cpu", weights_only=True
-        )
+        return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:
         raise _Refused(f"torch cannot read it ({type(error).__name__})") from error
-    return content
 
 
 def _digest(payload: memoryview | bytes) -> bytes:

@@ -54,8 +54,7 @@ class CompiledNetwork:
         if self.active:
             try:
                 with torch._dynamo.config.patch(SETTINGS):
-                    outputs: torch.Tensor = self._compiled(batch)
-                return outputs
+                    return self._compiled(batch)
             except Exception as error:
                 if isinstance(error, RuntimeError) and ran_out_of_memory(error):
                     raise

@@ -61,5 +61,4 @@ class Progress:
             setattr(self, name, saved[name])
         self.memory = MemoryEstimate(**saved["footprint"]) if saved["footprint"] else None
         self.best.load(saved["best"])
-        stage: Mapping[str, Any] = saved["run"]
-        return stage
+        return saved["run"]

@@ -55,8 +55,7 @@ class Training:
     @property
     def recipe(self) -> Recipe:
         """How the network is trained."""
-        recipe: Recipe = self.setup.parameters
-        return recipe
+        return self.setup.parameters
 
     @property
     def alike(self) -> Hashable:
