@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 
@@ -34,42 +34,8 @@ ROOM = 1.25
 R = TypeVar("R")
 
 
-class Mark(Protocol):
-    """A point in the work of a device."""
-
-    def query(self) -> bool:
-        """Tell whether the device has come to it."""
-
-
-class Track(Protocol):
-    """The work of one lane on a device, in order."""
-
-    def enter(self) -> None:
-        """Let what is computed from now on be this lane's."""
-
-    def leave(self) -> None:
-        """Let it be no lane's."""
-
-    def mark(self) -> Mark:
-        """Return the end of what the lane has asked for so far."""
-
-
-class _Host:
-    """A processor, which has computed a step when it returns."""
-
-    def enter(self) -> None: ...
-
-    def leave(self) -> None: ...
-
-    def mark(self) -> Mark:
-        return self
-
-    def query(self) -> bool:
-        return True
-
-
 class _Stream:
-    """A CUDA stream."""
+    """The work of one lane on a GPU, in order: a CUDA stream."""
 
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
@@ -77,15 +43,35 @@ class _Stream:
         self._own = torch.cuda.Stream(self._device)
 
     def enter(self) -> None:
+        """Let what is computed from now on be this lane's."""
         torch.cuda.set_stream(self._own)
 
     def leave(self) -> None:
+        """Let it be no lane's."""
         torch.cuda.set_stream(self._usual)
 
-    def mark(self) -> Mark:
+    def mark(self) -> torch.cuda.Event:
+        """Return the end of what the lane has asked for so far, which tells whether it is done."""
         event = torch.cuda.Event()
         event.record(self._own)
         return event
+
+
+class _Host:
+    """The same on a processor, which has computed a step when it returns."""
+
+    def enter(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def mark(self) -> _Host:
+        return self
+
+    def query(self) -> bool:
+        return True
+
+
+Track = _Stream | _Host
 
 
 class _Lane(Generic[R]):
@@ -107,7 +93,7 @@ class _Lane(Generic[R]):
         self.result: R | None = None
         self.steps = self.images = self.memory = 0
         self.beside, self.share = 1, 0.0
-        self._asked: deque[tuple[Mark, int]] = deque()
+        self._asked: deque[tuple[torch.cuda.Event | _Host, int]] = deque()
         self._waits = False
 
     def _run(self) -> None:
@@ -146,6 +132,9 @@ class Lanes(Generic[R]):
 
     A lane is added while there are tasks, memory for one like the largest lane, and, unless
     their number is fixed, while the last one has made all of them together faster.
+
+    Attributes:
+        current: The lane whose turn it is.
     """
 
     def __init__(self, device: str, count: int | None = None) -> None:
@@ -156,7 +145,7 @@ class Lanes(Generic[R]):
         self._too_many = 0
         self._growth = Growth()
         self._kind: object = None
-        self._current: _Lane[R] | None = None
+        self.current: _Lane[R] | None = None
 
     def run(self, tasks: Iterator[tuple[object, Callable[[], R]]]) -> Iterator[R]:
         """Yield the result of each task when it has ended, in any order.
@@ -185,11 +174,6 @@ class Lanes(Generic[R]):
                     lane.greenlet.throw()
                     lane.track.leave()
                 self._lanes.clear()
-
-    @property
-    def current(self) -> _Lane[R] | None:
-        """The lane whose turn it is."""
-        return self._current
 
     def _track(self) -> Track:
         if self._free:
@@ -239,11 +223,11 @@ class Lanes(Generic[R]):
                 self._lanes.rotate(-1)
                 if not lane.ready:
                     continue
-                self._current = lane
+                self.current = lane
                 try:
                     lane.turn()
                 finally:
-                    self._current = None
+                    self.current = None
                     share = (time.monotonic() - began) / len(self._lanes)
                     for one in self._lanes:
                         one.share += share
