@@ -9,7 +9,7 @@ sum in float32. BatchNorm does so in either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -33,12 +33,9 @@ def computing_in(precision: str, device: str | torch.device) -> Iterator[None]:
         device: Where they compute.
     """
     kind = torch.device(device).type
-    with torch.autocast(kind, torch.bfloat16, enabled=precision != "float32"):
-        if precision != "bfloat16_norms":
-            yield
-            return
-        with _NormsAsTheyCome(kind):
-            yield
+    norms = _NormsAsTheyCome(kind) if precision == "bfloat16_norms" else nullcontext()
+    with torch.autocast(kind, torch.bfloat16, enabled=precision != "float32"), norms:
+        yield
 
 
 class _NormsAsTheyCome(TorchFunctionMode):
