@@ -132,12 +132,9 @@ def _set_containers(network: nn.Module, trainable: frozenset[str]) -> None:
     for name, module in network.named_modules():
         if any(module.children()):
             scope = f"{name}." if name else ""
-            tensors = (
-                {f"{scope}{tensor}" for tensor in _own_tensors(module)}
-                if isinstance(module, _NormBase)
-                else {f"{scope}{tensor}" for tensor in module.state_dict()}
-            )
-            module.training = bool(tensors & trainable)
+            is_norm = isinstance(module, _NormBase)
+            tensors = _own_tensors(module) if is_norm else module.state_dict()
+            module.training = any(f"{scope}{tensor}" in trainable for tensor in tensors)
 
 
 def _own_tensors(module: nn.Module) -> list[str]:
