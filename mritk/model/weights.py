@@ -115,7 +115,8 @@ def match(
     """
     own = network.state_dict()
     absent = [name for name in own if name not in found]
-    exempt = [name for name in absent if _matches(name, (BOOKKEEPING, *may_miss))]
+    patterns = (BOOKKEEPING, *may_miss)
+    exempt = [name for name in absent if any(fnmatchcase(name, one) for one in patterns)]
     filled = [name for name in own if name in found and _fits(found[name], own[name])]
     misshapen = tuple(
         f"{name} {_kind(found[name])} for {_kind(own[name])}"
@@ -176,7 +177,3 @@ def _fits(found: torch.Tensor, own: torch.Tensor) -> bool:
 def _kind(tensor: torch.Tensor) -> str:
     dtype = "" if tensor.dtype.is_floating_point else f"{str(tensor.dtype).removeprefix('torch.')} "
     return f"{dtype}{tuple(tensor.shape)}"
-
-
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
