@@ -53,7 +53,7 @@ def available_bytes(root: Path = Path("/")) -> int | None:
 
 
 def _of_machine(root: Path) -> Iterator[int]:
-    information = _fields(root / "proc/meminfo")
+    information = numbers_in(root / "proc/meminfo")
     if "MemAvailable:" in information:
         yield information["MemAvailable:"] * KIB
         return
@@ -66,7 +66,7 @@ def _of_machine(root: Path) -> Iterator[int]:
 
 
 def _of_process(root: Path) -> Iterator[int]:
-    status = _fields(root / "proc/self/status")
+    status = numbers_in(root / "proc/self/status")
     if not status:
         return
     import resource
@@ -98,7 +98,7 @@ def _of_control_groups(root: Path) -> Iterator[int]:
 def _left_in(group: Path, limit: str, usage: str) -> Iterator[int]:
     limits, used = _lines(group / limit), _lines(group / usage)
     if limits and used and limits[0].strip().isdigit():  # version 2 writes "max" for none
-        statistics = _fields(group / "memory.stat")
+        statistics = numbers_in(group / "memory.stat")
         # Version 1 counts what is below the group under names of their own.
         prefix = "total_" if "total_active_file" in statistics else ""
         # Files that the kernel keeps in memory count as used, yet they go when memory is asked for.
@@ -106,7 +106,7 @@ def _left_in(group: Path, limit: str, usage: str) -> Iterator[int]:
         yield int(limits[0]) - int(used[0]) + files
 
 
-def _fields(path: Path) -> dict[str, int]:
+def numbers_in(path: Path) -> dict[str, int]:
     """Return the whole numbers of a file of lines ``name number …``."""
     pairs = (line.split()[:2] for line in _lines(path))
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mritk.machine.host_memory import KIB, numbers_in
+
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 # Written to clear_refs, it sets the high-water mark to what is resident now (proc(5)).
@@ -38,8 +40,8 @@ class PeakMemory:
             ``peak_device_memory_bytes``: what tensors took on the GPU at their most.
         """
         peaks = {}
-        if self._host_is_own and (mark := _high_water_mark()) is not None:
-            peaks["peak_host_memory_bytes"] = float(mark)
+        if self._host_is_own and (mark := numbers_in(STATUS).get("VmHWM:")) is not None:
+            peaks["peak_host_memory_bytes"] = float(KIB * mark)
         elif (peak := _peak_of_process()) is not None:
             peaks["peak_process_memory_bytes"] = float(peak)
         if self._device.startswith("cuda"):
@@ -57,19 +59,10 @@ def _reset_high_water_mark() -> bool:
     return True
 
 
-def _high_water_mark() -> int | None:
-    try:
-        lines = STATUS.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    marks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-    return marks[0] if marks else None
-
-
 def _peak_of_process() -> int | None:
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # bytes there, KiB elsewhere
+    return peak if sys.platform == "darwin" else KIB * peak  # bytes there, KiB elsewhere
