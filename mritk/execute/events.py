@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.plugins.registry import Registry
+from mritk.store.folder import ResultsFolder
+from mritk.trial import Outcome, Plan
 
 logger = logging.getLogger("mritk")
 
@@ -17,6 +21,17 @@ class Events:
 
     registry: Registry
     silenced: set[int] = field(default_factory=set)
+
+    @contextmanager
+    def of_run(self, plan: Plan, results: ResultsFolder) -> Iterator[list[Outcome]]:
+        """Tell the start of a run and, however it ends, its end with the outcomes in the list."""
+        outcomes: list[Outcome] = []
+        self.announce("mritk_run_start", plan=plan)
+        try:
+            yield outcomes
+        finally:
+            self.announce("mritk_run_finish", outcomes=outcomes)
+            results.tidy()
 
     def announce(self, hook: str, **arguments: Any) -> None:
         """Call every implementation of ``hook`` with the arguments that it names."""

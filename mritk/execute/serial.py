@@ -92,21 +92,19 @@ class SerialRun:
         use_available_cores(threads=self.threads)
         events = Events(self.registry)
         provenance = self.provenance(command_line())
-        outcomes: list[Outcome] = []
-        events.announce("mritk_run_start", plan=plan)
-        try:
-            with suppress(Stopped), closing(self._free(plan.todo)) as trials:
-                for position, trial in enumerate(trials, 1):
-                    events.announce(
-                        "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
-                    )
-                    outcome = self.run_one(trial, provenance, telling(events, trial))
-                    outcomes.append(outcome)
-                    return_free_blocks()
-                    events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
-        finally:
-            events.announce("mritk_run_finish", outcomes=outcomes)
-            self.results.tidy()
+        with (
+            events.of_run(plan, self.results) as outcomes,
+            suppress(Stopped),
+            closing(self._free(plan.todo)) as trials,
+        ):
+            for position, trial in enumerate(trials, 1):
+                events.announce(
+                    "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
+                )
+                outcome = self.run_one(trial, provenance, telling(events, trial))
+                outcomes.append(outcome)
+                return_free_blocks()
+                events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         return outcomes
 
     def _free(self, trials: Sequence[Trial]) -> Generator[Trial, None, None]:

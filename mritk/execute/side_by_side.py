@@ -79,18 +79,14 @@ class SideBySideRun:
         """
         keep_large_blocks()
         use_available_cores(threads=self.serial.threads)
-        events, outcomes = Events(self.serial.registry), list[Outcome]()
-        events.announce("mritk_run_start", plan=plan)
-        try:
+        events = Events(self.serial.registry)
+        with events.of_run(plan, self.serial.results) as outcomes:
             begin = _Begin(self.serial, events, plan.todo)
             with kernels_built_ahead(plan.todo, self.serial.engine.device):
                 for outcome in self._outcomes(plan.todo, begin):
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
-        finally:
-            events.announce("mritk_run_finish", outcomes=outcomes)
-            self.serial.results.tidy()
         return outcomes
 
     def _outcomes(self, trials: Sequence[Trial], begin: _Begin) -> Iterator[Outcome]:

@@ -61,10 +61,8 @@ class ExecutorRun:
         """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
         results = ResultsFolder(self.job.results)
         events = Events(self.registry)
-        outcomes: list[Outcome] = []
-        events.announce("mritk_run_start", plan=plan)
         live = _Live(events, results, plan.todo)
-        try:
+        with events.of_run(plan, results) as outcomes:
             for trial, done in self._trained(plan, live.look):
                 path = results.trial_path(trial.id)
                 history, score = _stored(path)
@@ -72,9 +70,6 @@ class ExecutorRun:
                 outcomes.append(outcome)
                 live.tell(trial, history)
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
-        finally:
-            events.announce("mritk_run_finish", outcomes=outcomes)
-            results.tidy()
         return outcomes
 
     def _trained(
