@@ -15,13 +15,13 @@ from mritk.backbone import Backbone
 from mritk.data.samples import Samples
 from mritk.files.workspace import Workspace
 from mritk.images.subset import Subset
-from mritk.method import Method
+from mritk.method import Method, Setup, ignore_epoch
 from mritk.records import Augmentation
 from mritk.testing.check import NotApplicable, UnderTest
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_label_maps, tiny_samples
 
 if TYPE_CHECKING:
-    from mritk.method import Epoch, Fitted, Setup
+    from mritk.method import Epoch, Fitted
 
 # Of 36 samples, three of each patient, 18 train, 9 select and 9 test.
 TRAIN, VAL, TEST = np.arange(18), np.arange(18, 27), np.arange(27, 36)
@@ -55,11 +55,7 @@ class MethodUnderTest(UnderTest[Method]):
         return maps if only_maps else classes
 
     def train(
-        self,
-        samples: Samples,
-        folder: Path,
-        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-        seed: int = 0,
+        self, samples: Samples, folder: Path, on_epoch: Callable[[Epoch], None] = ignore_epoch
     ) -> Training:
         """Train on the training part of ``samples``; checkpoints stand in ``folder``.
 
@@ -75,16 +71,17 @@ class MethodUnderTest(UnderTest[Method]):
         # Some methods learn from several sites.
         samples = replace(samples, sites=[f"site-{i // 3 % 2}" for i in range(len(samples))])
         history: list[Epoch] = []
-        calls = [0]
+        calls = 0
 
         def keep(epoch: Epoch) -> None:
             history.append(epoch)
             on_epoch(epoch)
 
         def brighten(images: Any, generator: Any) -> Any:
+            nonlocal calls
             import torch
 
-            calls[0] += 1
+            calls += 1
             shift = torch.rand(len(images), generator=generator).reshape(
                 -1, *[1] * (images.ndim - 1)
             )
@@ -95,29 +92,26 @@ class MethodUnderTest(UnderTest[Method]):
         if not self.record.uses_augmentation:
             augmentation = Augmentation("none", None, spatial_dims=(2, 3))
         try:
-            setup = self._setup(samples, Workspace(folder / "home", offline=True), seed)
-            setup = replace(setup, augmentation=augmentation, checkpoint=checkpoint, on_epoch=keep)
-            return Training(self.record.fit(setup), history, calls[0])
+            workspace = Workspace(folder / "home", offline=True)
+            train = Subset.of(samples, TRAIN, workspace)
+            setup = Setup(
+                parameters=self.parameters,
+                task=samples.task,
+                train=train,
+                unlabelled=train.without_targets() if self.record.uses_unlabelled else None,
+                val=Subset.of(samples, VAL, workspace),
+                augmentation=augmentation,
+                seed=0,
+                workspace=workspace,
+                backbone=Backbone(tiny_architecture()) if self.record.uses_backbone else None,
+                image_size=SIDE,
+                volume_size=SIDE,
+                checkpoint=checkpoint,
+                on_epoch=keep,
+            )
+            return Training(self.record.fit(setup), history, calls)
         finally:
             checkpoint.close()
-
-    def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
-        from mritk.method import Setup
-
-        train = Subset.of(samples, TRAIN, workspace)
-        return Setup(
-            parameters=self.parameters,
-            task=samples.task,
-            train=train,
-            unlabelled=train.without_targets() if self.record.uses_unlabelled else None,
-            val=Subset.of(samples, VAL, workspace),
-            augmentation=Augmentation("none", None),
-            seed=seed,
-            workspace=workspace,
-            backbone=Backbone(tiny_architecture()) if self.record.uses_backbone else None,
-            image_size=SIDE,
-            volume_size=SIDE,
-        )
 
     def scores(self, training: Training, samples: Samples, rows: np.ndarray) -> np.ndarray:
         """Return the scores of the samples at ``rows``."""
