@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Augmentation
-from mritk.testing.check import Defect, NotApplicable, UnderTest, is_sent_to_workers, promises
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    UnderTest,
+    is_sent_to_workers,
+    promises,
+    ranks_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -31,16 +38,8 @@ class AugmentationUnderTest(UnderTest[Augmentation]):
         import torch
 
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-            for dims in self.ranks:
+            for dims in ranks_of(self.record):
                 yield self.batch(4, 1, SIDES[dims][0]).to(device)
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """The declared ranks that mritk has data of."""
-        ranks = tuple(dims for dims in self.record.spatial_dims if dims in SIDES)
-        if not ranks:
-            raise Defect(f"spatial_dims is {self.record.spatial_dims}; expected (2,), (3,) or both")
-        return ranks
 
     def apply(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
         """Transform a batch with a fresh generator."""
@@ -68,7 +67,7 @@ def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
 
 def takes_every_batch_it_declares(it: AugmentationUnderTest) -> None:
     """One image or five, grey or colour, square or not, in any layout of memory."""
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         for sides in SIDES[dims]:
             for count, channels in ((1, 1), (5, 1), (2, 3)):
                 batch = it.batch(count, channels, sides)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from mritk.data.rank import has_grid
 from mritk.errors import Unavailable, one_line
 
 State = Literal["passed", "failed", "skipped", "n/a"]
@@ -109,6 +110,14 @@ def require_conformity(verdicts: Iterable[Verdict]) -> None:
     if failed:
         lines = [f"{v.subject}: {v.check}: {v.reason}" for v in failed]
         raise Nonconforming(f"{len(failed)} of {len(verdicts)} checks failed\n" + "\n".join(lines))
+
+
+def ranks_of(record: Any) -> tuple[int, ...]:
+    """Return the declared numbers of spatial dimensions that mritk has data of."""
+    ranks = tuple(dims for dims in record.spatial_dims if has_grid(dims))
+    if not ranks:
+        raise Defect(f"spatial_dims is {record.spatial_dims}; expected (2,), (3,) or (2, 3)")
+    return ranks
 
 
 def is_sent_to_workers(it: UnderTest[Any]) -> None:

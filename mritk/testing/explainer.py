@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mritk.records import Explainer
-from mritk.testing.check import Defect, UnderTest, is_sent_to_workers, promises
+from mritk.testing.check import Defect, UnderTest, is_sent_to_workers, promises, ranks_of
 
 if TYPE_CHECKING:
     import torch
@@ -16,16 +16,6 @@ CLOSE = 1e-4
 
 class ExplainerUnderTest(UnderTest[Explainer]):
     """An explainer, and small networks with inputs for it."""
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """The declared ranks."""
-        ranks = tuple(dims for dims in self.record.spatial_dims if dims in (2, 3))
-        if not ranks:
-            raise Defect(
-                f"spatial_dims is {self.record.spatial_dims}; expected (2,), (3,) or (2, 3)"
-            )
-        return ranks
 
     def case(self, dims: int, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
         """Return a small network in evaluation mode, three inputs, and the outputs to explain."""
@@ -52,7 +42,7 @@ def attributions_have_the_shape_of_the_input(it: ExplainerUnderTest) -> None:
     """They are finite float32 of shape (N, C, *spatial), detached from the graph."""
     import torch
 
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
         found = it.explain(network, batch, outputs)
         if found.shape != batch.shape or found.dtype != torch.float32:
@@ -65,7 +55,7 @@ def the_same_input_has_the_same_attribution(it: ExplainerUnderTest) -> None:
     """Two calls are equal, whatever the global generators hold."""
     import torch
 
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         case = it.case(dims)
         first = it.explain(*case)
         torch.manual_seed(99)
@@ -77,7 +67,7 @@ def it_looks_at_the_weights(it: ExplainerUnderTest) -> None:
     """Another network gives other attributions (the randomisation test of Adebayo et al., 2018)."""
     import torch
 
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         (one, batch, outputs), (other, _, _) = it.case(dims), it.case(dims, seed=1)
         if torch.allclose(it.explain(one, batch, outputs), it.explain(other, batch, outputs)):
             raise Defect("attributions do not depend on the weights")
@@ -87,7 +77,7 @@ def it_looks_at_the_output_that_is_asked_for(it: ExplainerUnderTest) -> None:
     """Another output has other attributions."""
     import torch
 
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
         other = it.explain(network, batch, (outputs + 1) % OUTPUTS)
         if torch.allclose(it.explain(network, batch, outputs), other):
@@ -96,7 +86,7 @@ def it_looks_at_the_output_that_is_asked_for(it: ExplainerUnderTest) -> None:
 
 def keeps_images_apart(it: ExplainerUnderTest) -> None:
     """The attribution of an input does not depend on the others of its batch."""
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
         together = it.explain(network, batch, outputs)
         alone = it.explain(network, batch[:1], outputs[:1])
@@ -108,7 +98,7 @@ def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
     """Weights, gradients, training mode and hooks of the network, and the batch, are as before."""
     import torch
 
-    for dims in it.ranks:
+    for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
         before = _state(network)
         given = batch.clone()
