@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
-from mritk.errors import Unavailable
+from mritk.errors import MritkError, Unavailable, WeightsMismatch
 from mritk.files.workspace import Workspace
 from mritk.images.grid import Size, size_text
 from mritk.testing.check import (
@@ -111,7 +113,6 @@ def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
 
 def stages_cover_the_network(it: BackboneUnderTest) -> None:
     """Every tensor of the network is in exactly one stage."""
-    from mritk.errors import MritkError
     from mritk.model.blocks import blocks_of
 
     try:
@@ -126,8 +127,6 @@ def stages_cover_the_network(it: BackboneUnderTest) -> None:
 
 def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
     """Saved to a file and loaded with ``@file:PATH``, the network gives the same features."""
-    from pathlib import Path
-
     import torch
 
     from mritk.model.weights import load_proven
@@ -149,9 +148,6 @@ def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
 
 def weights_match_in_full(it: BackboneUnderTest) -> None:
     """The weight file fills every tensor, and no exemption is without need."""
-    from fnmatch import fnmatchcase
-
-    from mritk.errors import WeightsMismatch
     from mritk.model.weights import load_proven
 
     weights = it.record.weights
@@ -170,9 +166,7 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
 def keeps_its_input_contract(it: BackboneUnderTest) -> None:
     """The network takes what the contract declares, which is in units of pixels in [0, 1]."""
     contract = it.record.input
-    wrong = [m for m in contract.mean if not 0 <= m <= 1] + [s for s in contract.std if s <= 0]
-    wrong += [s for s in contract.std if s > 1]
-    if wrong:
+    if not all(0 <= m <= 1 for m in contract.mean) or not all(0 < s <= 1 for s in contract.std):
         raise Defect(
             f"mean {contract.mean} and std {contract.std} must refer to pixels in [0, 1]; divide "
             "8-bit values by 255"
