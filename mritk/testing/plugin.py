@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
 
 from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
@@ -31,11 +31,14 @@ from mritk.records import (
     Record,
     Weights,
 )
+from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.testing import augmentation, executor, explainer, metric
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.check import Check, Defect, NotApplicable, UnderTest, Verdict, inspect, promises
 from mritk.testing.dataset import inspect_dataset
 from mritk.testing.method import inspect_method
+
+R = TypeVar("R", bound=Record)
 
 # Records that need nothing else to be checked.
 ALONE: tuple[tuple[type, Callable[[Any], UnderTest[Any]], Sequence[Check]], ...] = (
@@ -65,11 +68,19 @@ print(*[name for name in sys.argv[2:] if name in sys.modules])
 """
 
 
+@dataclass(frozen=True)
 class PluginUnderTest:
     """A loaded plugin in its registry."""
 
-    def __init__(self, plugin: LoadedPlugin, registry: Registry) -> None:
-        self.plugin, self.registry = plugin, registry
+    plugin: LoadedPlugin
+    registry: Registry
+
+    def given(self, kind: type[R]) -> list[R]:
+        """Return its records of a kind; where there are none, no check of them applies."""
+        found = [record for record in self.plugin.records if isinstance(record, kind)]
+        if not found:
+            raise NotApplicable(f"it has no {kind.__name__.removesuffix('File').lower()}")
+        return found
 
 
 def loads_without_heavy_libraries(it: PluginUnderTest) -> None:
@@ -100,10 +111,7 @@ def records_say_what_they_are(it: PluginUnderTest) -> None:
 
 def aliases_lead_somewhere(it: PluginUnderTest) -> None:
     """The target of every alias exists."""
-    aliases = [record for record in it.plugin.records if isinstance(record, Alias)]
-    if not aliases:
-        raise NotApplicable("it has no alias")
-    for alias in aliases:
+    for alias in it.given(Alias):
         try:
             it.registry.backbone(alias.target)
         except UnknownName as error:
@@ -112,23 +120,13 @@ def aliases_lead_somewhere(it: PluginUnderTest) -> None:
 
 def protocols_can_be_read(it: PluginUnderTest) -> None:
     """Every protocol names a method that is there, and parameters that it has."""
-    from mritk.study.benchmark import find_protocol
-
-    protocols = [record for record in it.plugin.records if isinstance(record, ProtocolFile)]
-    if not protocols:
-        raise NotApplicable("it has no protocol")
-    for protocol in protocols:
+    for protocol in it.given(ProtocolFile):
         find_protocol(protocol.name, it.registry)
 
 
 def benchmarks_can_be_read(it: PluginUnderTest) -> None:
     """Every benchmark is TOML of known keys."""
-    from mritk.study.benchmark import Benchmark
-
-    benchmarks = [record for record in it.plugin.records if isinstance(record, BenchmarkFile)]
-    if not benchmarks:
-        raise NotApplicable("it has no benchmark")
-    for benchmark in benchmarks:
+    for benchmark in it.given(BenchmarkFile):
         Benchmark.named(benchmark.name, it.registry)
 
 
@@ -206,8 +204,6 @@ def _without_default(method: Method) -> list[str]:
 
 def _parameters(method: Method, registry: Registry) -> object:
     """The parameters of the shortest protocol text that uses the method; None: its defaults."""
-    from mritk.study.benchmark import find_protocol
-
     for record in sorted(registry.records(ProtocolFile), key=lambda record: len(record.text())):
         protocol = find_protocol(record.name, registry)
         if protocol.method == method.name:
