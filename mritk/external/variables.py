@@ -45,11 +45,11 @@ KNOWN = frozenset(
 BEGINNINGS = ("LC_", "LANG", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PIP_", "UV_")
 
 
-def own_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def own_variables() -> dict[str, str]:
     """Return the variables that any program is given."""
     return {
         name: value
-        for name, value in environ.items()
+        for name, value in os.environ.items()
         if name in KNOWN or name.startswith(BEGINNINGS)
     }
 

@@ -131,16 +131,14 @@ class TrainedModel(nn.Module):
         return Normalise(self.contract, dims, str(pixels.device), named=named)(pixels)
 
 
-def untrained_network(
-    architecture: Architecture, metadata: Mapping[str, str], seed: int = 0
-) -> Network:
+def untrained_network(architecture: Architecture, metadata: Mapping[str, str]) -> Network:
     """Return the network that a model file describes, with random weights.
 
     Raises:
         KeyError, ValueError: The description is incomplete.
     """
     with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(derive(seed, "random weights"))
+        torch.default_generator.manual_seed(derive(0, "random weights"))
         return Network(architecture.build(), build_described_head(json.loads(metadata["head"])))
 
 

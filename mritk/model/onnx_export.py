@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from mritk.model.model_file import TrainedModel
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18
-BATCHES = (1, 2, 5)
+BATCHES = (1, 2, 5)  # numbers of images at once
 TOLERANCE = 1e-4
 SEED = 0
 
@@ -138,7 +138,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BATCHES) -> float:
+def check_onnx(content: bytes, model: TrainedModel) -> float:
     """Compare an ONNX file with torch on random pixels; return the largest relative difference.
 
     It is the largest absolute difference of a batch over the largest absolute output of torch.
@@ -146,7 +146,6 @@ def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BAT
     Args:
         content: The ONNX file.
         model: What it was made from.
-        batches: Numbers of images at once.
 
     Raises:
         Unavailable: onnxruntime is missing.
@@ -160,7 +159,7 @@ def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BAT
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-        worst = max(_difference(session, model, number) for number in batches)
+        worst = max(_difference(session, model, number) for number in BATCHES)
     except OnnxMismatch:
         raise
     except Exception as error:
