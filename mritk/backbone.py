@@ -177,7 +177,8 @@ def require_weights(
         if backbone.weights is None:
             continue
         try:
-            path = _located(backbone.weights, workspace, partial(tell, _fetching(backbone)))
+            about = partial(tell, f"downloading the weights of {backbone.name} …")
+            path = _located(backbone.weights, workspace, about)
         except Unavailable as error:
             raise type(error)(f"{backbone.name}: {error}") from error
         except Exception:
@@ -196,10 +197,6 @@ def _located(weights: Weights, workspace: Workspace, tell: Callable[[], object])
             raise
     tell()
     return weights.locate(workspace)
-
-
-def _fetching(backbone: Backbone) -> str:
-    return f"downloading the weights of {backbone.name} …"
 
 
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:
