@@ -159,9 +159,7 @@ class Setup:
         """The size to which samples are brought, a side or one per axis; None: as they are."""
         dims = self.train.samples.spatial_dims
         chosen = of_rank(dims, self.image_size, self.volume_size)
-        if chosen is None and self.backbone is not None:
-            return self.backbone.input.size
-        return chosen
+        return self.backbone.input.size if chosen is None and self.backbone else chosen
 
     @property
     def input_grid(self) -> GridLike:
