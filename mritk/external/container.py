@@ -121,14 +121,10 @@ class Container(Environment):
     def lock(self) -> dict[str, Any]:
         """See :meth:`Environment.lock`; ``digest`` is that of the image."""
         if self.engine == "apptainer":
-            return {
-                "kind": "apptainer",
-                "image": self._file.name,
-                "digest": sha256_of(self._file),
-                "engine": self._version(),
-            }
-        found = self._inspected()
-        return {"kind": self.engine, "image": self.image, **found, "engine": self._version()}
+            found = {"image": self._file.name, "digest": sha256_of(self._file)}
+        else:
+            found = {"image": self.image, **self._inspected()}
+        return {"kind": self.engine, **found, "engine": self._version()}
 
     def require(self, lock: Mapping[str, Any]) -> None:
         """See :meth:`Environment.require`."""

@@ -44,7 +44,7 @@ class Progress:
         saved = checkpoint.load() if checkpoint is not None and resumed else None
         self.told = int(saved["told"]) if saved else 0
         self._earlier: dict[int, Epoch] = {}
-        self._since = time.monotonic()
+        self._since = time.monotonic()  # the last epoch, or the beginning
 
     def remember(self, epochs: Mapping[int, Epoch]) -> None:
         """Take what the log of earlier attempts tells: it fills gaps before a later epoch."""
@@ -63,10 +63,10 @@ class Progress:
         for number in range(self.told + 1, epoch.epoch):
             if number in self._earlier:
                 self._on_epoch(self._earlier[number])
-        seconds = self._seconds()
+        before, self._since = self._since, time.monotonic()
         if epoch.epoch > self.told:
             known = not math.isnan(epoch.seconds)
-            self._on_epoch(epoch if known else replace(epoch, seconds=seconds))
+            self._on_epoch(epoch if known else replace(epoch, seconds=self._since - before))
             self.told = epoch.epoch
         if saved:
             self.keep()
@@ -89,11 +89,6 @@ class Progress:
         """
         if self._checkpoint is not None:
             self._checkpoint.save({"told": self.told})
-
-    def _seconds(self) -> float:
-        """Return the seconds since the last epoch, or the beginning."""
-        before, self._since = self._since, time.monotonic()
-        return self._since - before
 
 
 def epoch_of(line: str) -> Epoch | None:

@@ -45,10 +45,8 @@ class WorkFolder:
             kept = TemporaryDirectory(prefix="mritk-", ignore_cleanup_errors=True)
             return cls(Path(kept.name), _kept=kept)
         path = Path(beside).absolute() / "program"
-        label, own = (
-            path / "lock.json",
-            json.dumps({**lock, "files of cases": FILES}, sort_keys=True),
-        )
+        label = path / "lock.json"
+        own = json.dumps({**lock, "files of cases": FILES}, sort_keys=True)
         if label.is_file() and label.read_text(encoding="utf-8") == own:
             return cls(path, resumed=True)
         if path.exists():
