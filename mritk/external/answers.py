@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from mritk.data.sample_files import label_map_file
 from mritk.data.sample_files import read_label_map as _read
 from mritk.errors import DataError
-from mritk.external.cases import Case, expected_label_map
+from mritk.external.cases import Case
 from mritk.external.program import ProgramFailed
 from mritk.tasks.task import Task
 from mritk.text.listed import listed
@@ -28,7 +29,7 @@ def read_label_maps(folder: Path, cases: Sequence[Case], name: str) -> list[np.n
         ProgramFailed: One is missing, is of no case, is no label map, or lies on another grid than
             its image.
     """
-    paths = [expected_label_map(folder, case) for case in cases]
+    paths = [label_map_file(folder, case.name, len(case.shape)) for case in cases]
     both = list(zip(cases, paths, strict=True))
     endings = tuple({path.name.removeprefix(case.name) for case, path in both})
     unknown = {path.name for path in folder.iterdir() if path.name.endswith(endings)}

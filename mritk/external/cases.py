@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mritk.data.rank import is_volume
-from mritk.data.sample_files import file_name, label_map_file, write_label_map, write_sample
+from mritk.data.sample_files import file_name, write_label_map, write_sample
 from mritk.data.samples import Samples
 from mritk.data.volume_space import Space
 from mritk.external.environment import Environment, Mount
@@ -148,8 +148,3 @@ def _spacing(samples: Samples, row: int, space: Space | None) -> tuple[float, ..
     if space is not None:
         return space.image_spacing
     return () if samples.spacing is None else tuple(samples.spacing[row].tolist())
-
-
-def expected_label_map(folder: Path, case: Case) -> Path:
-    """Return the file in which a program's label map of a case is expected."""
-    return label_map_file(folder, case.name, len(case.shape))
