@@ -8,6 +8,7 @@ docker:IMAGE, podman:IMAGE, apptainer:FILE.sif      a container
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
 
     kind, _colon, rest = text.partition(":")
     if text == "here":
-        return Interpreter.here()
+        return Interpreter(Path(sys.executable))
     if kind in ENGINES and rest:
         return Container(kind, rest)
     if kind == "uv" and rest:

@@ -59,11 +59,6 @@ class Interpreter(_OnThisDisk):
 
     place: Path
 
-    @classmethod
-    def here(cls) -> Interpreter:
-        """Return the interpreter that runs mritk."""
-        return cls(Path(sys.executable))
-
     @property
     def python(self) -> Path:
         """The interpreter.
