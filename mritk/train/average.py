@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,14 +45,13 @@ class MovingAverage:
         """Put the average into the network."""
         _copy(self._own, list(self._averaged.values()))
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes."""
         return {"steps": self._steps, "tensors": self._averaged}
 
-    def load(self, state: dict[str, object]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Resume from a :meth:`state`."""
-        self._steps = int(state["steps"])  # type: ignore[call-overload]
-        tensors: dict[str, torch.Tensor] = state["tensors"]  # type: ignore[assignment]
+        self._steps, tensors = state["steps"], state["tensors"]
         _copy(list(self._averaged.values()), [tensors[name] for name in self._averaged])
 
 
