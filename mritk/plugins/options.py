@@ -45,8 +45,8 @@ def options_text(options: Any) -> str:
     Args:
         options: An instance of a family's dataclass.
     """
-    given = [(field.name, getattr(options, field.name)) for field in fields(options)
-             if getattr(options, field.name) != _default(field)]  # fmt: skip
+    values = [(option, getattr(options, option.name)) for option in fields(options)]
+    given = [(option.name, value) for option, value in values if value != _default(option)]
     return "".join(f",{name}={str(v).lower() if isinstance(v, bool) else v}" for name, v in given)
 
 

@@ -289,8 +289,8 @@ class Registry(LoadedPlugins):
         near = list(names) if show_all else difflib.get_close_matches(name, names, 3, 0.5)
         text = f"unknown {noun} {name!r}"
         if near:
-            text += f"; {'there is' if show_all else 'did you mean'} {' or '.join(near)}"
-            text += "" if show_all else "?"
+            either = " or ".join(near)
+            text += f"; there is {either}" if show_all else f"; did you mean {either}?"
         text += f" ('mritk list {noun}s' lists all)"
         if self.failures:
             failed = ", ".join(str(plugin.origin) for plugin in self.failures)
