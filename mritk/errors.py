@@ -3,19 +3,6 @@
 Each message is one line that states what happened, why it matters and what to type next. The
 command line prints it and exits with the error's ``exit_code``; any other exception is a bug of
 mritk or of a plugin and keeps its traceback.
-
-    MritkError                  3   something failed
-      UsageError                2   the request is invalid
-        UnknownName             2   no plugin provides this name
-        DuplicateName           2   two plugins provide this name
-        ProtocolError           2   a protocol or benchmark file has a wrong key or value
-        DataError               2   the data cannot be used as requested
-      Unavailable               4   something requested is missing (weights, plugin, dataset)
-      HookError                 3   a hook of a plugin fails
-      OutOfMemory               4   the device runs out of memory under the protocol
-      WeightsMismatch           3   a weight file does not fit the network
-      NonFiniteLoss             3   training diverged
-      StoreError                3   results cannot be written or read
 """
 
 from __future__ import annotations
