@@ -5,8 +5,8 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -20,6 +20,22 @@ def recording(
 ) -> AbstractContextManager[None]:
     """Record what is computed inside the block; other threads may use the GPU meanwhile."""
     return torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
+
+
+@contextmanager
+def beside(stream: torch.cuda.Stream, device: torch.device) -> Iterator[None]:
+    """Compute inside the block on the stream on which it will be recorded."""
+    usual = torch.cuda.current_stream(device)
+    stream.wait_stream(usual)
+    with torch.cuda.stream(stream):
+        yield
+    usual.wait_stream(stream)
+
+
+def why_not_recorded(error: RuntimeError, device: torch.device) -> str:
+    """Return the reason of a recording that failed, once the device has left it behind."""
+    torch.cuda.synchronize(device)
+    return "out of memory" if ran_out_of_memory(error) else str(error).splitlines()[0]
 
 
 class Replayed:
@@ -63,22 +79,14 @@ class Replayed:
             return compute(batch)
         if batch.shape != self._shape:
             self._graph, self._shape = None, batch.shape
-            return self._beside(compute, batch)
+            with beside(self._stream, self._device):
+                return compute(batch)
         if self._graph is None and not self._record(compute, batch):
             return compute(batch)
         assert self._graph is not None
         self._batch.copy_(batch)
         self._graph.replay()
         return self._outputs.clone()
-
-    def _beside(self, compute: Compute, batch: torch.Tensor) -> torch.Tensor:
-        """Compute on the stream on which it will be recorded."""
-        usual = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(usual)
-        with torch.cuda.stream(self._stream):
-            outputs = compute(batch)
-        usual.wait_stream(self._stream)
-        return outputs
 
     def _record(self, compute: Compute, batch: torch.Tensor) -> bool:
         """Record, which computes nothing; return whether it went well."""
@@ -88,9 +96,7 @@ class Replayed:
             with recording(graph, self._stream):
                 self._outputs = compute(self._batch)
         except RuntimeError as error:
-            torch.cuda.synchronize(self._device)
-            short = ran_out_of_memory(error)
-            self.failure = "out of memory" if short else str(error).splitlines()[0]
+            self.failure = why_not_recorded(error, self._device)
             return False
         self._graph = graph
         return True

@@ -11,8 +11,7 @@ import logging
 import torch
 
 from mritk.machine.graph_draws import GraphDraws
-from mritk.machine.out_of_memory import ran_out_of_memory
-from mritk.machine.replay import recording
+from mritk.machine.replay import beside, recording, why_not_recorded
 from mritk.train.step import Measured, TrainingStep
 
 logger = logging.getLogger("mritk")
@@ -59,10 +58,9 @@ class GraphedStep:
             return self.step(images, targets, seed)
         if self._seen < WARM_UP:
             self._seen, self._most = self._seen + 1, max(self._most, len(images))
-            return self._on_side_stream(images, targets, seed)
-        if self._graph is None and len(images) < self._most:
-            return self.step(images, targets, seed)
-        if self._graph is None and not self._record(images, targets):
+            with beside(self._stream, self._device):
+                return self.step(images, targets, seed)
+        if self._graph is None and (len(images) < self._most or not self._record(images, targets)):
             return self.step(images, targets, seed)
         if images.shape != self._images.shape or targets.shape != self._targets.shape:
             return self.step(images, targets, seed)
@@ -72,14 +70,6 @@ class GraphedStep:
         self._draws.seed(seed)
         self._graph.replay()
         return self._measured
-
-    def _on_side_stream(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:
-        usual = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(usual)
-        with torch.cuda.stream(self._stream):
-            measured = self.step(images, targets, seed)
-        usual.wait_stream(self._stream)
-        return measured
 
     def _record(self, images: torch.Tensor, targets: torch.Tensor) -> bool:
         """Record one step; recording computes nothing. Return whether it went well."""
@@ -91,9 +81,7 @@ class GraphedStep:
                 self._measured = self.step.run(self._images, self._targets)
         except RuntimeError as error:
             self._given_up = True
-            torch.cuda.synchronize(self._device)
-            short = "out of memory" if ran_out_of_memory(error) else str(error).splitlines()[0]
-            tell_not_recorded(short, self._said)
+            tell_not_recorded(why_not_recorded(error, self._device), self._said)
             return False
         self._graph = graph
         return True
