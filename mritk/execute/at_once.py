@@ -38,10 +38,9 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
             scores, by rounding, on the cores.
         device: As ``mritk run --device`` takes it.
     """
-    # Imported late: torch takes seconds, and without a GPU nothing else here needs it.
-    from mritk.machine.device import gpus_of
+    from mritk.machine.device import gpus_of  # late: torch takes seconds
 
-    gpus = 0 if device == "cpu" else gpus_of(device)
+    gpus = gpus_of(device)
     if gpus == 1:
         return None
     if gpus:
