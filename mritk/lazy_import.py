@@ -11,8 +11,6 @@ from typing import Any
 
 from mritk.errors import PluginDeprecationWarning
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
-
 
 class lazy:  # noqa: N801 - it stands where a function would, as functools.partial does
     """The function ``FUNCTION`` of ``MODULE``, imported at the first call.
@@ -71,7 +69,7 @@ def underlying(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = NOTHING
+    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a package that imports nothing itself.
 

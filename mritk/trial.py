@@ -18,7 +18,7 @@ from mritk.audit.findings import shared_sources
 from mritk.backbone import Backbone
 from mritk.data.rank import of_rank
 from mritk.data.samples import Samples
-from mritk.errors import ExitCode
+from mritk.errors import ExitCode, one_line
 from mritk.images.grid import Size
 from mritk.method import Method
 from mritk.protocol.protocol import Protocol
@@ -238,4 +238,4 @@ class Outcome:
 
     def __post_init__(self) -> None:
         """Make the error one line that a terminal can show."""
-        object.__setattr__(self, "error", visible(" ".join(self.error.split())))
+        object.__setattr__(self, "error", visible(one_line(self.error)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from mritk.images.subset import Subset
 from mritk.method import Fitted
 from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
-
-Floating: TypeAlias = type[np.floating[Any]]
 
 
 def predictions_of(
@@ -61,7 +59,7 @@ def _optional(
     method: str,
     *,
     dims: int,
-    dtype: Floating,
+    dtype: type[np.floating[Any]],
 ) -> np.ndarray | None:
     """Return what an optional function of a fitted model gives, one row per sample."""
     if not hasattr(fitted, name):

@@ -175,7 +175,7 @@ class SerialRun:
             return Outcome(trial, path, seconds=seconds, score=headline(record))
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
         text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
-        return Outcome(trial, path, one_line(text), code, seconds)
+        return Outcome(trial, path, text, code, seconds)
 
     def _tell_without_network(self, method: str) -> None:
         """Say once per run that the models of a method cannot be kept."""

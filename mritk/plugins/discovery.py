@@ -116,7 +116,7 @@ class Selection:
                 if not self.autoload and not self._blocks(point):
                     yield _from_entry_point(point, requested=True)
                 continue
-            file = _looks_like_file(name)
+            file = name.endswith(".py") or "/" in name
             plugin = Path(name).stem if file else name
             if plugin in self.blocked - left_out:
                 left_out.add(plugin)
@@ -160,10 +160,6 @@ def _near(name: str, installed: Sequence[EntryPoint]) -> str:
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() in TRUE_WORDS
-
-
-def _looks_like_file(name: str) -> bool:
-    return name.endswith(".py") or "/" in name
 
 
 def _from_entry_point(point: EntryPoint, *, requested: bool = False) -> Candidate:
