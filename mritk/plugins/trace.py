@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from mritk.errors import one_line
 from mritk.files.workspace import TRUE_WORDS
 from mritk.records import Origin
 
@@ -49,7 +50,7 @@ class Trace:
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} record{'' if len(value) == 1 else 's'}"
-    text = " ".join((value if isinstance(value, str) else str(value)).split())
+    text = one_line(str(value))
     if text.startswith("<") or (len(text) > SHORT and not isinstance(value, str)):
         text = type(value).__name__
     return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
