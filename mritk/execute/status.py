@@ -113,5 +113,5 @@ def _is_bad(state: TrialState) -> bool:
 
 
 def _name(record: TrialRecord) -> str:
-    fold = f" fold {record.fold}" if record.fold else ""
+    fold = f" fold {record.fold}" if record.folds > 1 else ""
     return f"{record.backbone} on {record.dataset}{fold} seed {record.seed}"

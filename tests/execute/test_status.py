@@ -97,6 +97,15 @@ def test_what_a_killed_run_has_left_is_removed_once_its_trials_are_stored(result
     assert not left.exists()
 
 
+@pytest.mark.parametrize(("folds", "named"), [(1, ""), (2, " fold 0")])
+def test_a_failed_trial_is_called_what_its_run_calls_it(results, make_record, folds, named):
+    record = make_record(status="failed", folds=folds)
+    results.write(record)
+    assert Status.of(results).failed == {
+        record.id: (f"tiny@scratch on bands{named} seed 0", "planted")
+    }
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"trials": 3}', "{}", "\ufeff"])
 def test_an_agenda_that_is_being_written_is_passed_over(results, text):
     (results.path / "claims").mkdir()
