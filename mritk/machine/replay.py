@@ -35,7 +35,8 @@ def beside(stream: torch.cuda.Stream, device: torch.device) -> Iterator[None]:
 def why_not_recorded(error: RuntimeError, device: torch.device) -> str:
     """Return the reason of a recording that failed, once the device has left it behind."""
     torch.cuda.synchronize(device)
-    return "out of memory" if ran_out_of_memory(error) else str(error).splitlines()[0]
+    lines = str(error).splitlines() or [type(error).__name__]
+    return "out of memory" if ran_out_of_memory(error) else lines[0]
 
 
 class Replayed:

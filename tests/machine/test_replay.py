@@ -87,6 +87,20 @@ def test_what_cannot_be_recorded_is_computed_and_the_reason_known(cuda):
     assert len(cuda.graphs) == 1, "one attempt"
 
 
+def test_an_error_without_words_is_a_reason_by_its_type(cuda):
+    class Unwilling(Layer):
+        def forward(self, batch):
+            if self.calls == 1:
+                self.calls += 1
+                raise NotImplementedError
+            return super().forward(batch)
+
+    layer, graph = Unwilling(3, 2), Replayed("cpu")
+    found = replay(graph, layer, batches(3))
+    assert torch.equal(torch.stack(found), computed(layer, batches(3)))
+    assert graph.failure == "NotImplementedError"
+
+
 def test_the_replayed_latency_is_that_of_replays(cuda):
     """Python runs the network twice, however many passes are timed."""
     layer = Layer(3, 2)
