@@ -310,9 +310,10 @@ def require_interface(wanted: object) -> None:
     """
     if wanted is None:
         return
+    own = ".".join(map(str, INTERFACE))
     found = VERSION.fullmatch(wanted) if isinstance(wanted, str) else None
     if found is None:
-        raise HookError(f"MRITK_INTERFACE is {wanted!r}; write it as '{_text(INTERFACE)}'")
+        raise HookError(f"MRITK_INTERFACE is {wanted!r}; write it as '{own}'")
     major, minor = int(found[1]), int(found[2])
     if (major, minor) > INTERFACE:
         remedy = "'python -m pip install --upgrade mritk-bench' may help"
@@ -320,8 +321,4 @@ def require_interface(wanted: object) -> None:
         remedy = "update the plugin, or ask its author"
     else:
         return
-    raise HookError(f"it requires hooks {wanted}, but this mritk has {_text(INTERFACE)}; {remedy}")
-
-
-def _text(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}"
+    raise HookError(f"it requires hooks {wanted}, but this mritk has {own}; {remedy}")
