@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from operator import getitem
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,17 +26,13 @@ SIDE = 32
 CLASSES = ("top", "middle", "bottom")
 
 
-class _Images:
-    """Noise with a bright band in the upper, middle or lower third, uint8."""
-
-    def __init__(self, targets: np.ndarray, spatial_dims: int, seed: int) -> None:
-        shape = (SIDE,) * spatial_dims
-        self.images = np.random.default_rng(seed).integers(0, 80, (len(targets), *shape), np.uint8)
-        for image, target in zip(self.images, targets, strict=True):
-            image[10 * target : 10 * target + 10] += 120
-
-    def __call__(self, i: int) -> np.ndarray:
-        return self.images[i]
+def _images(thirds: np.ndarray, spatial_dims: int, seed: int) -> np.ndarray:
+    """Return noise with a bright band in the upper, middle or lower third, (N, *spatial) uint8."""
+    shape = (len(thirds), *(SIDE,) * spatial_dims)
+    images = np.random.default_rng(seed).integers(0, 80, shape, np.uint8)
+    for image, third in zip(images, thirds, strict=True):
+        image[10 * third : 10 * third + 10] += 120
+    return images
 
 
 def tiny_samples(
@@ -51,29 +48,24 @@ def tiny_samples(
         ids=[f"image-{i:03d}" for i in range(count)],
         targets=classes.astype(np.float64) if regression else classes,
         task=task,
-        read=_Images(classes, spatial_dims, seed),
+        read=partial(getitem, _images(classes, spatial_dims, seed)),
         spatial_dims=spatial_dims,
         patients=[f"patient-{i // 3:02d}" for i in range(count)],
     )
 
 
-class _Bands:
-    """The label maps of such images: 1 in the band."""
-
-    def __init__(self, thirds: np.ndarray) -> None:
-        self.thirds = thirds
-
-    def __call__(self, i: int) -> np.ndarray:
-        label_map = np.zeros((SIDE, SIDE), np.uint8)
-        label_map[10 * self.thirds[i] : 10 * self.thirds[i] + 10] = 1
-        return label_map
+def _band(thirds: np.ndarray, i: int) -> np.ndarray:
+    """Return the label map of such an image: 1 in the band."""
+    label_map = np.zeros((SIDE, SIDE), np.uint8)
+    label_map[10 * thirds[i] : 10 * thirds[i] + 10] = 1
+    return label_map
 
 
 def tiny_label_maps(count: int = 36, *, seed: int = 0) -> Samples:
     """Return the images of :func:`tiny_samples` with label maps, uint8 (32, 32), of their bands."""
     samples = tiny_samples(count, seed=seed)
     task = Segmentation(("background", "band"))
-    bands = _Bands(samples.targets)
+    bands = partial(_band, samples.targets)
     return replace(samples, targets=np.empty(0), task=task, read_target=bands)
 
 
