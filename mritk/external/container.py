@@ -67,11 +67,7 @@ class Container(Environment):
     ) -> Launch:
         gpu = ["--nv"] if device.startswith("cuda") else []
         known = {**device_variables(device), **variables}
-        bound = [
-            word
-            for mount in mounts
-            for word in ("--bind", f"{mount.host}:{mount.inside}:{_rights(mount)}")
-        ]
+        bound = [word for mount in mounts for word in ("--bind", _bound(mount))]
         told = [word for name, value in known.items() for word in ("--env", f"{name}={value}")]
         verb = "exec" if _names_program(program) else "run"
         words = [verb, "--containall", "--no-home", *gpu, *bound, *told, str(self._file), *program]
@@ -91,7 +87,7 @@ class Container(Environment):
         if self.engine == "docker" and hasattr(os, "getuid"):
             words += ["--user", f"{os.getuid()}:{os.getgid()}"]  # what it writes belongs to us
         for mount in mounts:
-            words += ["--volume", f"{mount.host}:{mount.inside}:{_rights(mount)}"]
+            words += ["--volume", _bound(mount)]
         for key, value in variables.items():
             words += ["--env", f"{key}={value}"]
         if _names_program(program):
@@ -183,8 +179,8 @@ def is_of(digest: str, lock: Mapping[str, Any]) -> bool:
     return len(digest) >= FEWEST and any(one.startswith(digest) for one in known)
 
 
-def _rights(mount: Mount) -> str:
-    return "rw" if mount.writable else "ro"
+def _bound(mount: Mount) -> str:
+    return f"{mount.host}:{mount.inside}:{'rw' if mount.writable else 'ro'}"
 
 
 def _names_program(program: Sequence[str]) -> bool:
