@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from operator import getitem
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +47,7 @@ def tiny_samples(
         ids=[f"image-{i:03d}" for i in range(count)],
         targets=classes.astype(np.float64) if regression else classes,
         task=task,
-        read=partial(getitem, _images(classes, spatial_dims, seed)),
+        read=_images(classes, spatial_dims, seed).__getitem__,
         spatial_dims=spatial_dims,
         patients=[f"patient-{i // 3:02d}" for i in range(count)],
     )
