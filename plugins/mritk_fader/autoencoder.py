@@ -47,9 +47,14 @@ class FaderAutoencoder:
             self.encoder = encoder(*sizes, scans.spatial_dims).to(setup.device)
             self.decoder = Decoder(*sizes, len(self.sites), scans.spatial_dims).to(setup.device)
             self.adversary = adversary(features, len(self.sites), own.dropout).to(setup.device)
-        self._parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
-        self._optimiser = torch.optim.Adam(self._parameters, own.learning_rate)
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self._optimiser = torch.optim.Adam(parameters, own.learning_rate)
         self._opponent = torch.optim.Adam(self.adversary.parameters(), own.adversary_rate)
+        self._networks = nn.ModuleDict(
+            {"encoder": self.encoder, "decoder": self.decoder, "adversary": self.adversary}
+        )
+        optimisers = {"optimiser": self._optimiser, "opponent": self._opponent}
+        self._stateful: dict[str, Any] = {**self._networks, **optimisers}
 
     @property
     def steps(self) -> int:
@@ -63,8 +68,7 @@ class FaderAutoencoder:
         right`` the share of its batches' scans whose site it tells.
         """
         own, adversarial = self._own, self._own.adversary_weight > 0
-        for network in (self.encoder, self.decoder, self.adversary):
-            network.train()
+        self._networks.train()
         order = self._drawn("order", epoch)
         errors, told = [], [torch.zeros(2, device=self._codes.device)]
         weight = 0.0
@@ -124,8 +128,7 @@ class FaderAutoencoder:
 
     def evaluate(self) -> None:
         """Put the networks into evaluation mode."""
-        for network in (self.encoder, self.decoder, self.adversary):
-            network.eval()
+        self._networks.eval()
 
     def features(self, subset: Subset) -> torch.Tensor:
         """Return the features of each sample, (N, F) float32 on the CPU."""
@@ -160,27 +163,14 @@ class FaderAutoencoder:
     @property
     def parameter_counts(self) -> dict[str, int]:
         """Number of parameters of each network."""
-        networks: dict[str, nn.Module] = {
-            "encoder": self.encoder,
-            "decoder": self.decoder,
-            "adversary": self.adversary,
-        }
-        return {n: sum(p.numel() for p in network.parameters()) for n, network in networks.items()}
+        networks = self._networks.items()
+        return {n: sum(p.numel() for p in network.parameters()) for n, network in networks}
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes."""
-        return {
-            "encoder": self.encoder.state_dict(),
-            "decoder": self.decoder.state_dict(),
-            "adversary": self.adversary.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "opponent": self._opponent.state_dict(),
-        }
+        return {name: part.state_dict() for name, part in self._stateful.items()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state`."""
-        self.encoder.load_state_dict(state["encoder"])
-        self.decoder.load_state_dict(state["decoder"])
-        self.adversary.load_state_dict(state["adversary"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._opponent.load_state_dict(state["opponent"])
+        for name, part in self._stateful.items():
+            part.load_state_dict(state[name])
