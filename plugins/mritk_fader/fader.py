@@ -8,10 +8,9 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import torch
 
 from mritk import Epoch, MritkError, Setup, Subset
-from mritk.train import LogisticFit, choose_penalty, fit_logistic, repeatable
+from mritk.train import choose_penalty, fit_logistic, repeatable
 from mritk_fader.autoencoder import FaderAutoencoder
 from mritk_fader.recipe import FaderRecipe
 
@@ -78,29 +77,24 @@ class Fader:
     """
 
     def __init__(self, setup: Setup, autoencoder: FaderAutoencoder, pool: Subset) -> None:
-        """Fit the logistic regression for each penalty, and choose one."""
+        """Fit the logistic regression for each penalty, each told like an epoch; choose one."""
         self._setup, self.autoencoder, self._pool = setup, autoencoder, pool
-        features = autoencoder.features(setup.train)
+        features, penalties = autoencoder.features(setup.train), _penalties(setup)
         began = time.perf_counter()
-        fit = fit_logistic(features, setup.train.targets, setup.task.outputs, _penalties(setup))
-        self._seconds = (time.perf_counter() - began) / len(_penalties(setup))
-        self._number = self._chosen(fit, features)
-        self._weight = fit.weight[self._number].numpy()
-        self._bias = fit.bias[self._number].numpy()
-
-    def _chosen(self, fit: LogisticFit, features: torch.Tensor) -> int:
-        """Announce each penalty like an epoch; return the number of the best, from 0."""
-        setup = self._setup
+        fit = fit_logistic(features, setup.train.targets, setup.task.outputs, penalties)
+        seconds = (time.perf_counter() - began) / len(penalties)
         train = fit.logits(features).float().numpy()
-        val = fit.logits(self.autoencoder.features(setup.val)).float().numpy()
-        return choose_penalty(
+        val = fit.logits(autoencoder.features(setup.val)).float().numpy()
+        self._number = choose_penalty(
             setup,
-            _penalties(setup),
+            penalties,
             lambda number: (train[number], val[number]),
-            seconds=self._seconds,
+            seconds=seconds,
             before=setup.parameters.epochs,
             required=setup.selection.on == "val",
         )
+        self._weight = fit.weight[self._number].numpy()
+        self._bias = fit.bias[self._number].numpy()
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes)."""
