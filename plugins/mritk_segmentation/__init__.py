@@ -8,63 +8,27 @@ from functools import partial
 from mritk import Method, Metric, ProtocolFile, hookimpl, lazy, packaged_text
 
 NEITHER = "where neither label map has the region"
-METRICS = (
-    (
-        "iou",
-        "IoU",
-        lazy("mritk_segmentation.overlap:iou"),
-        NEITHER,
-        "intersection over union (Jaccard)",
-    ),
-    (
-        "nsd_1mm",
-        "NSD 1 mm",
-        lazy("mritk_segmentation.surface:nsd_1mm"),
-        NEITHER,
-        "surface within 1 mm of the other",
-    ),
-    (
-        "nsd_2mm",
-        "NSD 2 mm",
-        lazy("mritk_segmentation.surface:nsd_2mm"),
-        NEITHER,
-        "surface within 2 mm of the other",
-    ),
-    (
-        "nsd_5mm",
-        "NSD 5 mm",
-        lazy("mritk_segmentation.surface:nsd_5mm"),
-        NEITHER,
-        "surface within 5 mm of the other",
-    ),
-    (
-        "lesion_dice",
-        "lesion Dice",
-        lazy("mritk_segmentation.lesions:lesion_dice"),
-        NEITHER,
-        "Dice lesion by lesion",
-    ),
-    (
-        "lesion_f1",
-        "lesion F1",
-        lazy("mritk_segmentation.lesions:lesion_f1"),
-        NEITHER,
-        "F1 of lesions that are touched",
-    ),
-    (
-        "lesion_sensitivity",
+UNDEFINED = {"lesion_sensitivity": "where the reference lacks the region"}
+# Of the function that bears the metric's name: its label in tables, and what it measures.
+METRICS = {
+    lazy("mritk_segmentation.overlap:iou"): ("IoU", "intersection over union (Jaccard)"),
+    lazy("mritk_segmentation.surface:nsd_1mm"): ("NSD 1 mm", "surface within 1 mm of the other"),
+    lazy("mritk_segmentation.surface:nsd_2mm"): ("NSD 2 mm", "surface within 2 mm of the other"),
+    lazy("mritk_segmentation.surface:nsd_5mm"): ("NSD 5 mm", "surface within 5 mm of the other"),
+    lazy("mritk_segmentation.lesions:lesion_dice"): ("lesion Dice", "Dice lesion by lesion"),
+    lazy("mritk_segmentation.lesions:lesion_f1"): ("lesion F1", "F1 of lesions that are touched"),
+    lazy("mritk_segmentation.lesions:lesion_sensitivity"): (
         "lesion sensitivity",
-        lazy("mritk_segmentation.lesions:lesion_sensitivity"),
-        "where the reference lacks the region",
         "share of lesions that are touched",
     ),
-)
+}
 
 
 @hookimpl
 def mritk_metrics() -> Iterator[Metric]:
     """Yield metrics that are measured on label maps, region by region."""
-    for name, label, measure, undefined, told in METRICS:
+    for measure, (label, told) in METRICS.items():
+        name = measure.__qualname__
         yield Metric(
             name,
             label,
@@ -72,7 +36,7 @@ def mritk_metrics() -> Iterator[Metric]:
             measure=measure,
             task="segmentation",
             bounds=(0.0, 1.0),
-            undefined=undefined,
+            undefined=UNDEFINED.get(name, NEITHER),
             summary=f"{told}, mean over cases and regions",
         )
 
