@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -27,10 +28,8 @@ def nsd(
     Returns:
         Between 0 and 1; 0 if one region is empty, NaN if both are.
     """
-    if not predicted.any() and not reference.any():
-        return math.nan
     if not predicted.any() or not reference.any():
-        return 0.0
+        return 0.0 if (predicted | reference).any() else math.nan
     box = tuple(slice(rows.min(), rows.max() + 1) for rows in np.nonzero(predicted | reference))
     one, other = (_surface(region[box]) for region in (predicted, reference))
     close = total = 0
@@ -41,19 +40,7 @@ def nsd(
     return close / total
 
 
-def nsd_1mm(predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> float:
-    """Return :func:`nsd` at a tolerance of 1 mm."""
-    return nsd(predicted, reference, spacing, tolerance=1)
-
-
-def nsd_2mm(predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> float:
-    """Return :func:`nsd` at a tolerance of 2 mm."""
-    return nsd(predicted, reference, spacing, tolerance=2)
-
-
-def nsd_5mm(predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> float:
-    """Return :func:`nsd` at a tolerance of 5 mm."""
-    return nsd(predicted, reference, spacing, tolerance=5)
+nsd_1mm, nsd_2mm, nsd_5mm = (partial(nsd, tolerance=mm) for mm in (1, 2, 5))
 
 
 def _surface(region: np.ndarray) -> np.ndarray:
