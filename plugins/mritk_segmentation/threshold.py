@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,14 @@ class Threshold:
     level: float
     below: bool
     label: int
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any]
 
     def predict(self, subset: Subset) -> list[np.ndarray]:
         """Return a label map of each sample, uint8, on its own grid."""
 
         def logits(batch: torch.Tensor) -> torch.Tensor:
-            inside = beyond(batch[:, self.channel], self.level, below=self.below)
+            values = batch[:, self.channel]
+            inside = values < self.level if self.below else values > self.level
             found = torch.zeros(len(batch), self.setup.task.outputs, *batch.shape[2:])
             found[:, self.label] = 20 * (2 * inside.float().cpu() - 1)
             return found
@@ -74,11 +75,6 @@ def fit_threshold(setup: Setup) -> Threshold:
         "training Dice": float(dice[channel, side, level]),
     }
     return Threshold(setup, int(channel), float(LEVELS[level]), bool(side), label, notes)
-
-
-def beyond(values: torch.Tensor, level: float, *, below: bool) -> torch.Tensor:
-    """Return which values lie above a level, or below it."""
-    return values < level if below else values > level
 
 
 def _counts(values: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
