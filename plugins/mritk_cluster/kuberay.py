@@ -10,6 +10,7 @@ from typing import Any
 from mritk_cluster.run_command import on_ray
 
 VOLUME = "shared"
+GRACE_S = 120  # between the notice that a pod must go and its end
 
 
 @dataclass(frozen=True)
@@ -28,35 +29,32 @@ class RayJob:
         mount: Where the volume is in the pods; the command starts there.
         retries: How often KubeRay starts a new cluster if this one fails.
         queue: Kueue's queue that admits the job; empty: none.
-        grace: Seconds between the notice that a pod must go and its end.
     """
 
     image: str
     claim: str
-    name: str = "mritk"
-    namespace: str = ""
-    workers: int = 1
-    gpus: int = 0
-    cpus: int = 4
-    memory: str = "16Gi"
-    mount: str = "/work"
-    retries: int = 3
-    queue: str = ""
-    grace: int = 120
+    name: str
+    namespace: str
+    workers: int
+    gpus: int
+    cpus: int
+    memory: str
+    mount: str
+    retries: int
+    queue: str
 
-    def manifest(self, command: Sequence[str], ray_version: str = "") -> dict[str, Any]:
+    def manifest(self, command: Sequence[str]) -> dict[str, Any]:
         """Return the manifest of a RayJob that runs a command of ``mritk run``, as plain data.
 
         Args:
             command: The command; its relative paths begin at the volume.
-            ray_version: That of the image, if it is known.
 
         Raises:
             UsageError: See :func:`mritk_cluster.run_command.on_ray`.
         """
         # KubeRay puts the entrypoint into a line of shell, where '&&' would divide it.
         entrypoint = ["env", f"--chdir={self.mount}", *on_ray(command, "auto")]
-        worker: dict[str, Any] = {
+        worker = {
             "groupName": "workers",
             "replicas": self.workers,
             "minReplicas": self.workers,
@@ -66,9 +64,6 @@ class RayJob:
         }
         # Trials are trained on the workers, and planned on the head.
         head = {"rayStartParams": {"num-cpus": "0"}, "template": self._pod("ray-head", gpus=0)}
-        cluster: dict[str, Any] = {"headGroupSpec": head, "workerGroupSpecs": [worker]}
-        if ray_version:
-            cluster["rayVersion"] = ray_version
         metadata: dict[str, Any] = {"name": self.name}
         if self.namespace:
             metadata["namespace"] = self.namespace
@@ -83,7 +78,7 @@ class RayJob:
                 # The same command goes on with what an earlier cluster has left.
                 "backoffLimit": self.retries,
                 "shutdownAfterJobFinishes": True,
-                "rayClusterSpec": cluster,
+                "rayClusterSpec": {"headGroupSpec": head, "workerGroupSpecs": [worker]},
             },
         }
 
@@ -101,7 +96,7 @@ class RayJob:
         volume = {"name": VOLUME, "persistentVolumeClaim": {"claimName": self.claim}}
         return {
             "spec": {
-                "terminationGracePeriodSeconds": self.grace,
+                "terminationGracePeriodSeconds": GRACE_S,
                 "containers": [container],
                 "volumes": [volume],
             }

@@ -72,15 +72,15 @@ class Slurm:
         setup: Lines of shell that prepare the environment.
     """
 
-    name: str = "mritk"
-    nodes: int = 1
-    gpus: int = 0
-    time: str = ""
-    partition: str = ""
-    account: str = ""
-    notice: int = 120
-    requeue: bool = True
-    setup: Sequence[str] = ()
+    name: str
+    nodes: int
+    gpus: int
+    time: str
+    partition: str
+    account: str
+    notice: int
+    requeue: bool
+    setup: Sequence[str]
 
     def script(self, command: Sequence[str]) -> str:
         """Return the job script that runs a command of ``mritk run``.
