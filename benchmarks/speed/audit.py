@@ -15,8 +15,6 @@ import argparse
 import json
 import resource
 import tempfile
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ import numpy as np
 from PIL import Image
 from tabulate import tabulate
 
+from benchmarks.speed.measurement import Timer
 from mritk import Workspace
 from mritk.audit.audit import audit
 from mritk.audit.copies import find_copies
@@ -44,25 +43,18 @@ def blobs(generator: np.random.Generator, count: int, side: int, cells: int = 12
     return pictures
 
 
-@dataclass(frozen=True)
-class Clock:
-    """Seconds in all and of the processor, since it was made."""
-
-    wall: float = field(default_factory=time.perf_counter)
-    processor: float = field(default_factory=time.process_time)
-
-    def row(self, what: str, count: int, pairs: int | str = "") -> dict[str, Any]:
-        """Return a row of the table."""
-        wall, processor = time.perf_counter() - self.wall, time.process_time() - self.processor
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        return {
-            "what": what,
-            "images": count,
-            "seconds": round(wall, 1),
-            "processor seconds": round(processor, 1),
-            "pairs found": pairs,
-            "peak memory of the process so far, GiB": round(peak, 2),
-        }
+def row(timer: Timer, what: str, count: int, pairs: int | str = "") -> dict[str, Any]:
+    """Return a row of the table: what has passed since the timer was made."""
+    passed = timer.lap()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "what": what,
+        "images": count,
+        "seconds": round(passed.seconds, 1),
+        "processor seconds": round(passed.cpu_seconds, 1),
+        "pairs found": pairs,
+        "peak memory of the process so far, GiB": round(peak, 2),
+    }
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -80,15 +72,15 @@ def whole_audit(images: Path) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as home:
         workspace, rows = Workspace(Path(home)), []
         samples = Registry.load().dataset(f"folder:{images}").open(workspace)
-        clock = Clock()
+        timer = Timer()
         for _ in in_threads(samples.read, len(samples)):
             pass
-        rows.append(clock.row("decoding alone", len(samples)))
+        rows.append(row(timer, "decoding alone", len(samples)))
         for state in ("cold", "warm"):
-            clock = Clock()
+            timer = Timer()
             samples = Registry.load().dataset(f"folder:{images}").open(workspace)
             found = audit([("images", samples, (), ())], workspace)
-            rows.append(clock.row(f"audit, {state}", len(samples), len(found.copies.pairs)))
+            rows.append(row(timer, f"audit, {state}", len(samples), len(found.copies.pairs)))
     return rows
 
 
@@ -115,9 +107,9 @@ def search(count: int) -> list[dict[str, Any]]:
         unreadable={},
         holes=(0.0,) * count,
     )
-    clock = Clock()
+    timer = Timer()
     found = find_copies([index])
-    return [clock.row("search", count, len(found.pairs))]
+    return [row(timer, "search", count, len(found.pairs))]
 
 
 def main() -> None:
