@@ -119,9 +119,8 @@ def noise(count: int, size: int, dims: int = 2) -> Samples:
     return Samples(ids, np.arange(count) % CLASSES, task, lambda i: images[i], spatial_dims=dims)
 
 
-def train(setup: Setup, backbone: str, turns: TakingTurns) -> None:
+def train(setup: Setup, turns: TakingTurns) -> None:
     """Fine-tune the whole backbone as ``setup`` says while ``turns`` watches."""
-    resolved = Registry.load(environ={}).backbone(f"{backbone}@scratch")
     evaluate = Inputs.evaluate
 
     def noted(inputs: Inputs, *arguments: Any) -> torch.Tensor:
@@ -130,7 +129,7 @@ def train(setup: Setup, backbone: str, turns: TakingTurns) -> None:
 
     # The network itself cannot tell: a graph that is replayed runs no Python.
     with mock.patch.object(Inputs, "evaluate", noted):
-        finetune(replace(setup, backbone=resolved, on_epoch=turns.after_epoch))
+        finetune(replace(setup, on_epoch=turns.after_epoch))
 
 
 def make_floor(backbone: str, size: int, options: argparse.Namespace, device: str) -> BareNetwork:
@@ -158,7 +157,7 @@ def take_turns(
     samples = noise(options.images + options.validation, size, turns.floor.dims)
     stage = Stage(options.repeats + 1, "all")  # the first epoch does not count
     with tempfile.TemporaryDirectory() as home:
-        workspace = Workspace(Path(home))
+        workspace, registry = Workspace(Path(home)), Registry.load(environ={})
         rows = np.arange(len(samples))
         file = Path(home, "checkpoint")
         checkpoint = Checkpoint(file, {}, []) if options.checkpoint else None
@@ -167,9 +166,10 @@ def take_turns(
             task=samples.task,
             train=Subset.of(samples, rows[: options.images], workspace),
             val=Subset.of(samples, rows[options.images :], workspace),
-            augmentation=Registry.load(environ={}).augmentation(options.augmentation),
+            augmentation=registry.augmentation(options.augmentation),
             seed=0,
             workspace=workspace,
+            backbone=registry.backbone(f"{backbone}@scratch"),
             image_size=size,
             volume_size=size,
             device=device,
@@ -177,7 +177,7 @@ def take_turns(
             graphs=options.engine == "graphs",
             checkpoint=checkpoint,
         )
-        train(setup, backbone, turns)
+        train(setup, turns)
         if checkpoint is not None:
             checkpoint.close()  # waits: the folder of the last one is about to go
 

@@ -14,7 +14,6 @@ from benchmarks.speed.report import rounded, verdict
 from mritk.machine.device import repeatable
 from mritk.machine.lanes import Lanes
 from mritk.method import Epoch
-from mritk.plugins.registry import Registry
 from mritk.train.loop import finetune
 
 EPOCHS = 6
@@ -27,10 +26,7 @@ def side_by_side(times: Times, case: Case, counts: Sequence[int]) -> dict[str, A
     rates = {count: _rate(times, case, count) for count in counts}
     most = max(counts)
     return {
-        "backbone": case.backbone,
-        "px": case.size,
-        "batch": case.batch,
-        "engine": case.engine,
+        **case.columns,
         **{f"{count} at once, images/s": round(rate) for count, rate in rates.items()},
         "gain": rounded(rates[most] / rates[1]),
         "goals": verdict(rates[most] / rates[1], at_least=GAIN.get(most)),
@@ -40,14 +36,13 @@ def side_by_side(times: Times, case: Case, counts: Sequence[int]) -> dict[str, A
 def _rate(times: Times, case: Case, count: int) -> float:
     """Return images/s in all, between the first epoch of the last lane and the end of the first."""
     setup = times.setup(case, EPOCHS - 1)
-    backbone = Registry.load(environ={}).backbone(f"{case.backbone}@scratch")
     ends: dict[int, list[float]] = {seed: [] for seed in range(count)}
 
     def train(seed: int) -> None:
         def after(epoch: Epoch) -> None:
             ends[seed].append(time.perf_counter())
 
-        finetune(replace(setup, backbone=backbone, seed=seed, on_epoch=after))
+        finetune(replace(setup, seed=seed, on_epoch=after))
 
     with repeatable(times.device, deterministic=case.deterministic):
         tasks = [("", partial(train, seed)) for seed in range(count)]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ from benchmarks.speed.command_line import positive
 from benchmarks.speed.epoch import ENGINES
 from benchmarks.speed.fresh_process import ROOT, ProcessFailed
 from benchmarks.speed.gpu_times import Case, Times
-from benchmarks.speed.measurement import Sample, interleaved, median_seconds, ratio
+from benchmarks.speed.measurement import interleaved, median_seconds, ratio
 from benchmarks.speed.report import rounded
 from mritk import Workspace
 from mritk.machine.device import choose_device
 from mritk.method import Epoch
-from mritk.plugins.registry import Registry
 from mritk.train.loop import finetune
 
 EPOCHS = 10_000
@@ -83,14 +82,11 @@ def worker(case: Case, images: int, device: str) -> Iterator[Worker]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        with process:
-            try:
-                yield Worker(process)
-            finally:
-                process.kill()
-    finally:
-        process.wait()
+    with process:  # and wait for its end
+        try:
+            yield Worker(process)
+        finally:
+            process.kill()
 
 
 def packed(case: Case, *, images: int, device: str, count: int = 2, repeats: int = 3) -> Any:
@@ -116,20 +112,13 @@ def packed(case: Case, *, images: int, device: str, count: int = 2, repeats: int
     steps = images // case.batch * case.batch
     gain = count / ratio(samples["at once"], samples["alone"])
     return {
-        "backbone": case.backbone,
-        "px": case.size,
-        "batch": case.batch,
-        "engine": case.engine,
+        **case.columns,
         "trainings": count,
         "alone, images/s": round(steps / median_seconds(samples["alone"])),
         "at once, images/s in all": round(count * steps / median_seconds(samples["at once"])),
         "gain": rounded(gain),
-        "samples": {name: _seconds(of) for name, of in samples.items()},
+        "samples": {name: [sample.seconds for sample in of] for name, of in samples.items()},
     }
-
-
-def _seconds(samples: list[Sample]) -> list[float]:
-    return [sample.seconds for sample in samples]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,12 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory() as home:
         times = Times(choose_device(options.device), Workspace(Path(home)), options.images, 64)
-        backbone = Registry.load(environ={}).backbone(f"{case.backbone}@scratch")
-        setup = times.setup(case, EPOCHS)
-        try:
-            finetune(replace(setup, backbone=backbone, on_epoch=after_epoch))
-        except _Enough:
-            return 0
+        with suppress(_Enough):
+            finetune(replace(times.setup(case, EPOCHS), on_epoch=after_epoch))
     return 0
 
 

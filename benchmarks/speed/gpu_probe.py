@@ -13,7 +13,6 @@ from benchmarks.speed.gpu_times import Case, Times
 from benchmarks.speed.report import rounded
 from mritk.batches.inputs import Inputs
 from mritk.model.backbone import load_backbone
-from mritk.plugins.registry import Registry
 from mritk.probe.logistic import fit_logistic
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -61,12 +60,11 @@ def solved(decades: int, *, count: int = 2086, width: int = 1280, device: str) -
 
 def passed(times: Times, case: Case, *, at_once: int = 256) -> dict[str, Any]:
     """Time a pass over all images, operation by operation and replayed; each is the second one."""
-    backbone = Registry.load(environ={}).backbone(f"{case.backbone}@scratch")
-    setup = replace(times.setup(case, 1), backbone=backbone)
+    setup = times.setup(case, 1)
     rates, outputs = {}, []
     for way, graphs in (("eager", False), ("graphs", True)):
         inputs = Inputs(replace(setup, graphs=graphs))
-        loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
+        loaded = load_backbone(setup.require_backbone(), setup.workspace, setup.seed, inputs.size)
         network, images = inputs.place(loaded.network), inputs.resident(setup.train)
         inputs.evaluate(network, images, at_once)
         started = time.perf_counter()

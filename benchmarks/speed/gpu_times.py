@@ -60,6 +60,16 @@ class Case:
     size: int = 224
     precision: Precision = "auto"
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the rows of tables begin with."""
+        return {
+            "backbone": self.backbone,
+            "px": self.size,
+            "batch": self.batch,
+            "engine": self.engine,
+        }
+
     def __str__(self) -> str:
         way = "deterministic" if self.deterministic else self.engine
         precision = "" if self.precision == "auto" else f", {self.precision}"
@@ -89,15 +99,16 @@ class Times:
     def setup(self, case: Case, repeats: int) -> Setup:
         """Return the setup of a case, backbone and all; the first epoch will not count."""
         samples = _noise(self.images + self.validation, case.size)
-        rows = np.arange(len(samples))
+        rows, registry = np.arange(len(samples)), Registry.load(environ={})
         return Setup(
             parameters=Recipe((Stage(repeats + 1, "all"),), batch_size=case.batch),
             task=samples.task,
             train=Subset.of(samples, rows[: self.images], self.workspace),
             val=Subset.of(samples, rows[self.images :], self.workspace),
-            augmentation=Registry.load(environ={}).augmentation("affine"),
+            augmentation=registry.augmentation("affine"),
             seed=0,
             workspace=self.workspace,
+            backbone=registry.backbone(f"{case.backbone}@scratch"),
             image_size=case.size,
             device=self.device,
             precision=case.precision,
@@ -134,7 +145,7 @@ class Times:
         """
         turns = TakingTurns(floor, others)
         with warnings_of_mritk() as told:
-            train(self.setup(case, self.repeats), case.backbone, turns)
+            train(self.setup(case, self.repeats), turns)
         if told and case.engine != "eager":
             raise RuntimeError(told[0])
         return turns
@@ -153,10 +164,7 @@ class Times:
         over = ratio(turns.training, turns.floor_training)
         self.rates[case] = self.rate(case, turns.training)
         return {
-            "backbone": case.backbone,
-            "px": case.size,
-            "batch": case.batch,
-            "engine": case.engine,
+            **case.columns,
             "deterministic": case.deterministic,
             "images/s": round(self.rates[case]),
             "floor, images/s": round(self.rate(case, turns.floor_training)),
@@ -171,10 +179,7 @@ class Times:
         rows = [self.epoch(one) for one in (case, other)]
         rates = [self.rates[one] for one in (case, other)]
         return {
-            "backbone": case.backbone,
-            "px": case.size,
-            "batch": case.batch,
-            "engine": case.engine,
+            **case.columns,
             f"{case.precision}, images/s": round(rates[0]),
             f"{other.precision}, images/s": round(rates[1]),
             "gain": round(rates[1] / rates[0], 3),
