@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -84,17 +85,40 @@ def run_mritk(home: Path, results: Path, *arguments: object) -> None:
     run_python(command, {"MRITK_HOME": home})
 
 
+def train_on_pictures(
+    folder: Path, backbones: Sequence[str], protocol: object, seeds: int, device: str, *more: object
+) -> list[TrialRecord]:
+    """Run ``mritk run`` on the pictures in a folder, without results so far; return its trials.
+
+    Caches are in its folder ``home``.
+
+    Raises:
+        ProcessFailed: A trial failed, or anything else.
+    """
+    results = folder / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    run_mritk(
+        folder / "home",
+        results,
+        *(word for name in backbones for word in ("--backbone", name)),
+        *("--dataset", f"folder:{folder / 'pictures'}"),
+        *("--protocol", protocol, "--seeds", seeds, "--device", device, *more),
+    )
+    return trials_in(results)
+
+
 def trials_in(results: Path) -> list[TrialRecord]:
     """Return the trials of a results folder.
 
     Raises:
         StoreError: A file is damaged.
     """
-    found = list(ResultsFolder(results).trials())
-    for trial in found:
+    found = []
+    for trial in ResultsFolder(results).trials():
         if not isinstance(trial, TrialRecord):
             raise trial
-    return [trial for trial in found if isinstance(trial, TrialRecord)]
+        found.append(trial)
+    return found
 
 
 def trial_seconds(trials: Sequence[TrialRecord]) -> float:

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed.command_line import chosen_cases, command_line, positive
-from benchmarks.speed.fresh_process import run_for_facts, run_mritk, trial_seconds, trials_in
+from benchmarks.speed.fresh_process import run_for_facts, train_on_pictures, trial_seconds
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, progress, ratio
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
@@ -64,19 +64,11 @@ class Probes:
 
     def run(self) -> None:
         """Run mritk with empty caches."""
-        results, home = self._folder / "results", self._folder / "home"
-        for path in (results, home):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self._folder / "home", ignore_errors=True)
         protocol = self._folder / "probe.toml"
         protocol.write_text(PROTOCOL.format(size=self._size, folds=FOLDS), encoding="utf-8")
-        run_mritk(
-            home,
-            results,
-            *("--backbone", f"{self._backbone}@file:{self._weights}"),
-            *("--dataset", f"folder:{self._folder / 'pictures'}"),
-            *("--protocol", protocol, "--seeds", self._seeds, "--device", self._device),
-        )
-        trials = trials_in(results)
+        names = [f"{self._backbone}@file:{self._weights}"]
+        trials = train_on_pictures(self._folder, names, protocol, self._seeds, self._device)
         self.trials = len(trials)
         self.in_trials.append(Sample(trial_seconds(trials), 0.0))
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.command_line import chosen_cases, command_line
-from benchmarks.speed.fresh_process import run_for_facts, run_mritk, trials_in
+from benchmarks.speed.fresh_process import run_for_facts, train_on_pictures
 from benchmarks.speed.measurement import (
     Sample,
     interleaved,
@@ -58,7 +58,7 @@ TIMM_NAMES = {
     "efficientnetv2_s": "tf_efficientnetv2_s",
 }
 PEERS = Path(__file__).parent / "peers"
-COLD, WARM = "mritk, cold", "mritk, warm"
+BEST, COLD, WARM = "timm, best", "mritk, cold", "mritk, warm"
 
 PROTOCOL = """
 method = "finetune"
@@ -74,6 +74,14 @@ name = "all"
 epochs = {epochs}
 learning_rate = 1e-3
 """
+
+
+def write_protocol(folder: Path, size: int, batch: int, epochs: int) -> Path:
+    """Write the protocol of a training, and return its path."""
+    path = folder / "protocol.toml"
+    text = PROTOCOL.format(size=size, batch=batch, epochs=epochs)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 @dataclass
@@ -99,7 +107,7 @@ class Contest:
         best = ["--workers", cores, "--channels-last", *half]
         peers: dict[str, tuple[str, list[object]]] = {
             "timm, defaults": ("timm_train.py", []),
-            "timm, best": ("timm_train.py", best),
+            BEST: ("timm_train.py", best),
             "torchvision, 0 workers": ("torchvision_train.py", ["--workers", 0, *half]),
             f"torchvision, {cores} workers": ("torchvision_train.py", ["--workers", cores, *half]),
         }
@@ -134,19 +142,9 @@ class Contest:
         self._mritk(WARM)
 
     def _mritk(self, name: str) -> None:
-        results = self.folder / "results"
-        shutil.rmtree(results, ignore_errors=True)
-        protocol = self.folder / "protocol.toml"
-        values = {"size": self.size, "batch": self.options.batch, "epochs": self.options.epochs}
-        protocol.write_text(PROTOCOL.format(**values), encoding="utf-8")
-        run_mritk(
-            self.folder / "home",
-            results,
-            *("--backbone", f"{self.backbone}@scratch"),
-            *("--dataset", f"folder:{self.folder / 'pictures'}"),
-            *("--protocol", protocol, "--seeds", 1, "--device", self.device),
-        )
-        (trial,) = trials_in(results)
+        protocol = write_protocol(self.folder, self.size, self.options.batch, self.options.epochs)
+        names = [f"{self.backbone}@scratch"]
+        (trial,) = train_on_pictures(self.folder, names, protocol, 1, self.device)
         epochs, images = len(trial.history), len(trial.splits["train"])
         steps = images // self.options.batch
         seen = len(trial.splits["val"]) * (epochs + 1) + len(trial.splits["test"])
@@ -168,7 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report("benchmarks.speed.process", options, device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lay_out(folder, options.images)
+        held_out = options.images // 6
+        lay_out(folder, options.images - held_out, held_out)
         for backbone, size in chosen_cases(options, CASES):
             progress(f"{backbone}, {size} px")
             contest = Contest(backbone, size, options, device, folder)
@@ -183,11 +182,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def lay_out(folder: Path, images: int) -> None:
+def lay_out(folder: Path, training: int, held_out: int) -> None:
     """Write the pictures once, as mritk reads them and, linked, as the others do."""
-    held_out = images // 6
     parts = {
-        "Training": images - held_out,
+        "Training": training,
         "Validation": held_out // 2,
         "Testing": held_out - held_out // 2,
     }

@@ -21,7 +21,6 @@ after the other, with one worker per core, channels last and, on a GPU, bfloat16
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import sys
@@ -32,12 +31,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed.command_line import positive
-from benchmarks.speed.fresh_process import run_for_facts, run_mritk, trial_seconds, trials_in
+from benchmarks.speed.fresh_process import train_on_pictures, trial_seconds
 from benchmarks.speed.gpu_busy import GpuBusy
 from benchmarks.speed.gpu_times import MAIN
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, progress, ratio
-from benchmarks.speed.pictures import link_parts, write_pictures
-from benchmarks.speed.process import PEERS, PROTOCOL, TIMM_NAMES
+from benchmarks.speed.process import BEST, Contest, lay_out, write_protocol
 from benchmarks.speed.report import Report, rounded
 from mritk.machine.device import choose_device
 from mritk.plugins.registry import Registry
@@ -96,24 +94,21 @@ class Sides:
         Raises:
             ProcessFailed: A trial failed, or anything else.
         """
-        study, home, results = self._study, self._folder / "home", self._folder / "results"
-        for path in (home, results):
-            shutil.rmtree(path, ignore_errors=True)
-        jobs = self._options.jobs
+        study, size, jobs = self._study, self._options.size, self._options.jobs
+        shutil.rmtree(self._folder / "home", ignore_errors=True)
+        protocol = study.protocol or write_protocol(
+            self._folder, study.size, study.batch, self._options.epochs
+        )
+        more = ["--jobs", jobs] if jobs else []
+        if study.protocol and size:
+            more += ["--vary", f"image_size={size}"]
         with GpuBusy(self._device) as gpu:
-            run_mritk(
-                home,
-                results,
-                *(word for name in self._names for word in ("--backbone", name)),
-                *("--dataset", f"folder:{self._folder / 'pictures'}"),
-                *self._protocol(),
-                *("--seeds", study.seeds, "--device", self._device),
-                *(("--jobs", jobs) if jobs else ()),
+            trials = train_on_pictures(
+                self._folder, self._names, protocol, study.seeds, self._device, *more
             )
         self.busy.append(gpu.share)
-        trials = trials_in(results)
         if len(trials) != len(study.backbones) * study.seeds:
-            raise SystemExit(f"{len(trials)} trials in {results}")
+            raise SystemExit(f"{len(trials)} trials in {self._folder / 'results'}")
         self.in_fit.append(Sample(sum(trial.cost["seconds_fit"] for trial in trials), 0.0))
         self.in_trials.append(Sample(trial_seconds(trials), 0.0))
 
@@ -123,19 +118,11 @@ class Sides:
         Raises:
             ProcessFailed: One of them failed.
         """
-        study, output = self._study, self._folder / "output"
+        study = self._study
+        options = argparse.Namespace(batch=study.batch, epochs=self._options.epochs)
         for backbone in study.backbones * study.seeds:
-            shutil.rmtree(output, ignore_errors=True)
-            run_for_facts(
-                [
-                    *(PEERS / "timm_train.py", self._folder / "peers"),
-                    *("--model", TIMM_NAMES.get(backbone, backbone)),
-                    *("--size", study.size, "--batch", study.batch),
-                    *("--epochs", self._options.epochs, "--device", self._device),
-                    *("--output", output, "--workers", os.cpu_count() or 1, "--channels-last"),
-                    *(["--amp"] if self._device.startswith("cuda") else []),
-                ]
-            )
+            contest = Contest(backbone, study.size, options, self._device, self._folder)
+            contest.sides()[BEST]()
 
     def _named(self, backbone: str) -> str:
         """Return the name of a backbone; from random weights each seed has other features."""
@@ -146,19 +133,6 @@ class Sides:
         network = Registry.load(environ={}).backbone(f"{backbone}@scratch").architecture.build()
         torch.save(network.state_dict(), path)
         return f"{backbone}@file:{path}"
-
-    def _protocol(self) -> list[object]:
-        study = self._study
-        if study.protocol:
-            size = self._options.size
-            return [
-                *("--protocol", study.protocol),
-                *(("--vary", f"image_size={size}") if size else ()),
-            ]
-        path = self._folder / "protocol.toml"
-        values = {"size": study.size, "batch": study.batch, "epochs": self._options.epochs}
-        path.write_text(PROTOCOL.format(**values), encoding="utf-8")
-        return ["--protocol", path]
 
 
 def chosen(name: str, options: argparse.Namespace) -> Study:
@@ -194,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report("benchmarks.speed.study", options, device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lay_out(folder, options.images)
+        lay_out(folder, options.images, 2 * max(4, options.images // 7))
         for case in options.case or STUDIES:
             progress(case)
             study = chosen(case, options)
@@ -206,15 +180,6 @@ def main(arguments: list[str] | None = None) -> int:
             add_row(report, case, study, sides, samples)
     report.show()
     return 0
-
-
-def lay_out(folder: Path, images: int) -> None:
-    """Write the pictures once, as mritk reads them and, linked, as timm does."""
-    held_out = max(4, images // 7)
-    parts = {"Training": images, "Validation": held_out, "Testing": held_out}
-    write_pictures(folder / "pictures", parts)
-    wanted = {"train": ("Training",), "val": ("Validation", "Testing")}
-    link_parts(folder / "pictures", folder / "peers", wanted)
 
 
 def add_row(

@@ -12,17 +12,16 @@ is that run and nine more such trials.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 from benchmarks.speed.command_line import chosen_cases, command_line, positive
-from benchmarks.speed.fresh_process import run_mritk, trial_seconds, trials_in
+from benchmarks.speed.fresh_process import train_on_pictures, trial_seconds
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, progress, ratio
 from benchmarks.speed.pictures import write_pictures
-from benchmarks.speed.process import PROTOCOL
+from benchmarks.speed.process import write_protocol
 from benchmarks.speed.report import Report, rounded, verdict
 from mritk.machine.device import choose_device
 
@@ -41,24 +40,14 @@ class Runs:
         self, backbone: str, size: int, options: argparse.Namespace, device: str, folder: Path
     ) -> None:
         self._backbone, self._device, self._folder = backbone, device, folder
-        self._protocol = folder / "protocol.toml"
-        values = {"size": size, "batch": options.batch, "epochs": options.epochs}
-        self._protocol.write_text(PROTOCOL.format(**values), encoding="utf-8")
+        self._protocol = write_protocol(folder, size, options.batch, options.epochs)
         self.in_trials: dict[int, list[Sample]] = {}
 
     def run(self, seeds: int) -> None:
         """Train with the seeds from 0."""
-        results = self._folder / "results"
-        shutil.rmtree(results, ignore_errors=True)
-        run_mritk(
-            self._folder / "home",
-            results,
-            *("--backbone", f"{self._backbone}@scratch"),
-            *("--dataset", f"folder:{self._folder / 'pictures'}"),
-            *("--protocol", self._protocol, "--seeds", seeds, "--device", self._device),
-        )
-        seconds = trial_seconds(trials_in(results))
-        self.in_trials.setdefault(seeds, []).append(Sample(seconds, 0.0))
+        names = [f"{self._backbone}@scratch"]
+        trials = train_on_pictures(self._folder, names, self._protocol, seeds, self._device)
+        self.in_trials.setdefault(seeds, []).append(Sample(trial_seconds(trials), 0.0))
 
 
 def expected(one: list[Sample], in_one: list[Sample], trials: int) -> list[Sample]:

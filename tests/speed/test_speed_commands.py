@@ -100,7 +100,7 @@ def test_a_side_is_compared_with_mritk_cold_and_warm(capsys):
 
 
 def test_an_unknown_side_is_refused_with_those_that_exist(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(process, "lay_out", lambda folder, images: None)
+    monkeypatch.setattr(process, "lay_out", lambda *_: None)
     with pytest.raises(SystemExit):
         process.main(["--side", "keras"])
     assert "timm, defaults" in capsys.readouterr().err

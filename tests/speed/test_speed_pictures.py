@@ -46,7 +46,7 @@ def test_links_are_the_same_files_under_other_parts(tmp_path):
 def test_every_program_gets_as_many_training_images(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.speed.pictures.SIDE", 32)
     monkeypatch.setattr(write_pictures, "__defaults__", (32,))
-    lay_out(tmp_path, 60)
+    lay_out(tmp_path, 50, 10)
 
     def count(part: str) -> int:
         return len(list((tmp_path / part).rglob("*.jpg")))
