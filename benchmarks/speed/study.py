@@ -32,7 +32,7 @@ import torch
 
 from benchmarks.speed.command_line import positive
 from benchmarks.speed.fresh_process import train_on_pictures, trial_seconds
-from benchmarks.speed.gpu_busy import GpuBusy
+from benchmarks.speed.gpu_busy import gpu_busy
 from benchmarks.speed.gpu_times import MAIN
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, progress, ratio
 from benchmarks.speed.process import BEST, Contest, lay_out, write_protocol
@@ -102,7 +102,7 @@ class Sides:
         more = ["--jobs", jobs] if jobs else []
         if study.protocol and size:
             more += ["--vary", f"image_size={size}"]
-        with GpuBusy(self._device) as gpu:
+        with gpu_busy(self._device) as gpu:
             trials = train_on_pictures(
                 self._folder, self._names, protocol, study.seeds, self._device, *more
             )

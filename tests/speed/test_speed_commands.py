@@ -29,7 +29,7 @@ from benchmarks.speed import (
 )
 from benchmarks.speed.command_line import BACKBONES
 from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_python
-from benchmarks.speed.gpu_busy import GpuBusy
+from benchmarks.speed.gpu_busy import gpu_busy
 from benchmarks.speed.measurement import Sample
 from benchmarks.speed.report import Report
 from mritk.cli.main import main
@@ -241,18 +241,18 @@ def test_the_share_of_a_busy_gpu_is_a_mean_of_what_nvidia_smi_says(tmp_path, mon
     )
     told.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with GpuBusy("cuda:1") as gpu:
+    with gpu_busy("cuda:1") as gpu:
         while not (tmp_path / "said").exists():
             time.sleep(0.01)
     assert gpu.share == 0.5
-    with GpuBusy("cpu") as nothing:
+    with gpu_busy("cpu") as nothing:
         pass
     assert nothing.share is None
 
 
 def test_without_nvidia_smi_nothing_is_said_of_the_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with GpuBusy("cuda") as gpu:
+    with gpu_busy("cuda") as gpu:
         pass
     assert gpu.share is None
 
