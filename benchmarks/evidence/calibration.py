@@ -23,7 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
-from benchmarks.evidence.simulated import by_rows
+from benchmarks.evidence.simulated import Table, by_rows
 from benchmarks.evidence.worlds import (
     BESIDE,
     BORDERLINE,
@@ -36,9 +36,7 @@ from benchmarks.evidence.worlds import (
 )
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.evidence import Evidence
-from mritk.evaluate.run_values import Scored
 
-Table = dict[str, list[Scored]]
 BALANCED = "balanced_accuracy"
 # Outside of these, an interval of 95 % is not supported, and no verdict.
 LEAST_COVERED, MOST_COVERED, MOST_FALSE = 0.93, 0.97, 0.05

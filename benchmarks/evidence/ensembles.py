@@ -19,14 +19,13 @@ import click
 import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
-from benchmarks.evidence.simulated import World
+from benchmarks.evidence.simulated import Table, World
 from mritk.evaluate.comparison import Comparison, Verdict
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.mixture import equal_weights, mixed_scores
 from mritk.evaluate.paired_runs import POOLED
 from mritk.evaluate.run_values import Scored
 
-Table = dict[str, list[Scored]]
 ENSEMBLE = "ensemble of "
 WORLDS = {
     "2 recipes, 5 runs": World(backbones=2, runs=5),

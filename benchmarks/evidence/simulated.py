@@ -20,6 +20,7 @@ from mritk.evaluate.run_values import Scored
 # Means of recalls, which are all the same.
 RECALLS = ("balanced_accuracy", "accuracy")
 MANY, RUNS = 40_000, 40
+Table = dict[str, list[Scored]]  # of each row the trials
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class World:
             return rest % self.classes
         return np.r_[np.zeros(first, dtype=np.int64), 1 + rest % (self.classes - 1)]
 
-    def table(self, seed: int) -> dict[str, list[Scored]]:
+    def table(self, seed: int) -> Table:
         """Return one draw of the table: the trials of each backbone."""
         rng = np.random.default_rng(seed)
         label = self._labels()
@@ -113,7 +114,7 @@ class World:
         names = [f"p{number}" for number in patient]
         difficulty = self.of_patient * rng.normal(size=self.patients)
         difficulty -= self.harder * (np.log(images) - np.log(sizes) @ probability)
-        rows: dict[str, list[Scored]] = {}
+        rows: Table = {}
         for backbone in range(self.backbones):
             unstable = self.unstable if backbone == 0 else 1.0
             # The same recall in spite of odds that spread more.
@@ -143,12 +144,9 @@ class World:
         return score.astype(np.float32)
 
 
-def by_rows(table: dict[str, list[Scored]]) -> dict[str, list[Scored]]:
+def by_rows(table: Table) -> Table:
     """Return the same table with every image as a unit of its own, as a row bootstrap has it."""
     return {
-        name: [
-            Scored(t.run, t.fold, t.target, t.score, [f"{i}" for i in range(len(t.target))])
-            for t in trials
-        ]
+        name: [replace(trial, unit=list(map(str, range(len(trial.target))))) for trial in trials]
         for name, trials in table.items()
     }

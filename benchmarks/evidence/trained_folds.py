@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
+from benchmarks.evidence.simulated import Table
 from mritk.evaluate.run_values import Scored
 
 DRAWS, FRESH = 1000, 300
@@ -47,12 +48,12 @@ class Cohort:
     rare: int = 0
     drawn: bool = False
 
-    def table(self, seed: int) -> dict[str, list[Scored]]:
+    def table(self, seed: int) -> Table:
         """Return one draw of two rows that are equally good."""
         rng = np.random.default_rng(seed)
         target, shared = self._drawn(self.patients, rng, self.rare)
         divisions = self._divisions(target, rng)
-        rows: dict[str, list[Scored]] = {}
+        rows: Table = {}
         for name in ("one", "other"):
             seen = self._seen(shared, rng)
             rows[name] = [
