@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,21 +109,13 @@ def main() -> None:
     parser.add_argument("--few", action="store_true", help="a tenth of the images")
     options = parser.parse_args()
     workspace = Workspace.from_environment()
-    collections: Mapping[str, Callable[[], list[np.ndarray]]] = {
-        "phantom": lambda: phantom(workspace),
-        "MNI152": average_head,
-    }
+    heads, slices = phantom(workspace), average_head()
+    images = {"phantom": heads, "MNI152": slices}
     if options.few:
-        collections = {
-            "phantom": lambda: phantom(workspace)[::10],
-            "MNI152": lambda: runs(average_head()),
-        }
+        images = {"phantom": heads[::10], "MNI152": runs(slices)}
     if options.altered:
-        collections = {
-            "phantom": lambda: phantom(workspace)[240::5],
-            "MNI152": lambda: [image for image in average_head() if image.shape == AXIAL][50:86],
-        }
-    images = {name: load() for name, load in collections.items()}
+        axial = [image for image in slices if image.shape == AXIAL]
+        images = {"phantom": heads[240::5], "MNI152": axial[50:86]}
     rows: list[dict[str, Any]] = []
     kinds: dict[str, Plant | None] = {"none (clean)": None}
     kinds |= ALTERED if options.altered else {**EVERYWHERE, **HELD, **HARD, **OTHERS}
