@@ -24,15 +24,26 @@ command_argument = click.argument(
 )
 
 
-def _written_as(pattern: re.Pattern[str], example: str) -> Callable[..., str]:
-    """Return a callback of click that refuses other texts."""
+def text_option(
+    *names: str,
+    of: re.Pattern[str],
+    like: str,
+    default: str = "",
+    required: bool = False,
+    **settings: Any,
+) -> Callable[..., Any]:
+    """Return an option of click whose text fits the pattern ``of``; errors show one ``like`` it.
+
+    A default that is not empty is shown.
+    """
 
     def check(context: click.Context, parameter: click.Parameter, value: str) -> str:
-        if value and not pattern.fullmatch(value):
-            raise UsageError(f"{parameter.opts[0]} {value!r} is not valid; as in {example}")
+        if value and not of.fullmatch(value):
+            raise UsageError(f"{names[0]} {value!r} is not valid; as in {names[0]} {like}")
         return value
 
-    return check
+    settings |= {"required": True} if required else {"default": default}
+    return click.option(*names, callback=check, show_default=bool(default) or None, **settings)
 
 
 @click.group()
@@ -49,34 +60,22 @@ def cluster() -> None:
 @click.option(
     "--gpus-per-node", "gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs."
 )
-@click.option(
+@text_option(
     "--time",
-    default="",
+    of=TIME,
+    like="08:00:00",
     metavar="TIME",
-    callback=_written_as(TIME, "--time 08:00:00"),
     help="Time limit, as for sbatch. Default: that of the partition.",
 )
-@click.option(
-    "--partition",
-    default="",
-    metavar="NAME",
-    callback=_written_as(SLURM_NAME, "--partition gpu"),
-    help="Partition.",
-)
-@click.option(
-    "--account",
-    default="",
-    metavar="NAME",
-    callback=_written_as(SLURM_NAME, "--account lab"),
-    help="Account.",
-)
-@click.option(
+@text_option("--partition", of=SLURM_NAME, like="gpu", metavar="NAME", help="Partition.")
+@text_option("--account", of=SLURM_NAME, like="lab", metavar="NAME", help="Account.")
+@text_option(
     "--job-name",
     "name",
+    of=SLURM_NAME,
+    like="mritk",
     default="mritk",
-    show_default=True,
     metavar="NAME",
-    callback=_written_as(SLURM_NAME, "--job-name mritk"),
     help="Name of the job and of its log, NAME-ID.log.",
 )
 @click.option(
@@ -112,17 +111,19 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
 
 
 @cluster.command()
-@click.option(
+@text_option(
     "--image",
+    of=IMAGE,
+    like="registry.example.org/lab/mritk:1",
     required=True,
-    callback=_written_as(IMAGE, "--image registry.example.org/lab/mritk:1"),
     help="Container image with mritk and Ray.",
 )
-@click.option(
+@text_option(
     "--claim",
+    of=KUBERNETES_NAME,
+    like="shared-data",
     required=True,
     metavar="NAME",
-    callback=_written_as(KUBERNETES_NAME, "--claim shared-data"),
     help="Volume claim (ReadWriteMany) for data, results and caches.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Pods.")
@@ -130,42 +131,23 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
     "--gpus-per-worker", "gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs."
 )
 @click.option("--cpus", type=click.IntRange(1), default=4, show_default=True, help="Cores per pod.")
-@click.option(
-    "--memory",
-    default="16Gi",
-    show_default=True,
-    metavar="SIZE",
-    callback=_written_as(MEMORY, "--memory 32Gi"),
-    help="Memory per pod.",
+@text_option(
+    "--memory", of=MEMORY, like="32Gi", default="16Gi", metavar="SIZE", help="Memory per pod."
 )
-@click.option(
-    "--name",
-    default="mritk",
-    show_default=True,
-    callback=_written_as(KUBERNETES_NAME, "--name mritk"),
-    help="Name of the RayJob.",
+@text_option(
+    "--name", of=KUBERNETES_NAME, like="mritk", default="mritk", help="Name of the RayJob."
 )
-@click.option(
-    "--namespace",
-    default="",
-    callback=_written_as(KUBERNETES_NAME, "--namespace lab"),
-    help="Namespace.",
-)
-@click.option(
+@text_option("--namespace", of=KUBERNETES_NAME, like="lab", help="Namespace.")
+@text_option(
     "--mount",
+    of=MOUNT,
+    like="/work",
     default="/work",
-    show_default=True,
     metavar="FOLDER",
-    callback=_written_as(MOUNT, "--mount /work"),
     help="Where the volume is mounted, and the command starts.",
 )
 @click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="New starts.")
-@click.option(
-    "--queue",
-    default="",
-    callback=_written_as(KUBERNETES_NAME, "--queue lab"),
-    help="Queue of Kueue that admits the job.",
-)
+@text_option("--queue", of=KUBERNETES_NAME, like="lab", help="Queue of Kueue that admits the job.")
 @command_argument
 def kuberay(command: tuple[str, ...], **options: Any) -> None:
     """Print a RayJob for KubeRay that runs 'mritk run …' on its worker pods.
