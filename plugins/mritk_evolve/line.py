@@ -40,28 +40,25 @@ class Line:
         own = self.parameters
         self.generation += 1
         sigma, device = own.sigma_of(self.generation), self.parent.device
-        numbers = range(own.population)
-        noise = torch.stack([self._noise(child) for child in numbers]).to(device, non_blocking=True)
-        elite = self._drawn() if own.acceptance == "random" else None
-        children = None
-        if elite is None:
+        drawn = [self._noise(child) for child in range(own.population)]
+        noise = torch.stack(drawn).to(device, non_blocking=True)
+        if own.acceptance == "random":
+            row = self._drawn()
+            self.parent = fold(self.parent, noise[row], sigma)
+            self.fitness = self._population.fitness(self.parent[None])
+        else:
             children = self._population.fitness(self.parent + noise * sigma)
             elite = ranked(children, own)[: own.elite]
-        mixed = fold(self.parent, noise[elite], sigma)
-        fitness = self._population.fitness(mixed[None])
-        row = elite
-        if children is not None:
-            # The fittest of three; of equals the first, so that a line moves on a plateau.
-            alone = noise[elite[:1]]
-            parents = torch.stack([mixed, fold(self.parent, alone, sigma), self.parent])
-            found = Fitness.joined([fitness, children.at(elite[:1]), self.fitness])
-            first = torch.full_like(elite, NOBODY)
-            nobody = first.clone()
+            first, nobody = torch.full((2, len(elite)), NOBODY, device=device)
             first[:1] = elite[:1]
+            # The fittest of three; of equals the first, so that a line moves on a plateau.
+            mixed, alone = (fold(self.parent, noise[rows], sigma) for rows in (elite, elite[:1]))
+            of_mixed = self._population.fitness(mixed[None])
+            found = Fitness.joined([of_mixed, children.at(elite[:1]), self.fitness])
             chosen = ranked(found, own)[:1]
-            mixed, fitness = parents[chosen][0], found.at(chosen)
+            self.parent = torch.stack([mixed, alone, self.parent])[chosen][0]
+            self.fitness = found.at(chosen)
             row = torch.stack([elite, first, nobody])[chosen][0]
-        self.parent, self.fitness = mixed, fitness
         self._folded[self.generation - 1] = row
 
     def folded_until(self, generation: int) -> list[list[int]]:
