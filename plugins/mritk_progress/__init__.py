@@ -27,7 +27,7 @@ class Progress:
     def __init__(self) -> None:
         self.display: ProgressBar | ProgressLog | None = None
         self.rows: Rows | None = None
-        self.places: dict[Hashable, tuple[int, int]] = {}
+        self.places: dict[Hashable, str] = {}
         self.finished = 0
 
     @hookimpl
@@ -52,15 +52,17 @@ class Progress:
     def mritk_trial_start(self, trial: Trial, position: int, total: int) -> None:
         """Show which trial begins."""
         if self.display and self.rows:
-            self.places[trial] = position, total
-            kind, name = self.rows.kind(trial), self.rows.name(trial)
-            self.display.start_trial(trial, kind, name, position, total)
+            self.places[trial] = place = f"trial {position}/{total}"
+            text = f"{place}, {self.rows.name(trial)}"
+            self.display.start_trial(trial, self.rows.kind(trial), text)
 
     @hookimpl
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
-        """Show the epoch."""
-        if self.display:
-            self.display.end_epoch(trial, epoch, *self.places[trial])
+        """Show the epoch and its losses."""
+        if self.display and self.rows:
+            text = f"{self.places[trial]}, epoch {epoch.epoch}/{epoch.epochs}, loss "
+            text += f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self.rows.name(trial)}"
+            self.display.end_epoch(trial, epoch, text)
 
     @hookimpl
     def mritk_trial_finish(self, trial: Trial, outcome: Outcome) -> None:

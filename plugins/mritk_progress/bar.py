@@ -17,7 +17,6 @@ class ProgressBar:
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
-        self._names: dict[Hashable, str] = {}
         self._parts: dict[Hashable, float] = {}  # how much of each running trial is done
         self._finished = 0
         self._bar: Any = tqdm(
@@ -29,24 +28,19 @@ class ProgressBar:
         )
         self._bar.set_description_str("starting")
 
-    def start_trial(
-        self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
-    ) -> None:
-        """Name a trial that begins."""
-        self._names[trial], self._parts[trial] = name, 0.0
-        self._move(f"trial {position}/{total}, {name}")
+    def start_trial(self, trial: Hashable, kind: Hashable, text: str) -> None:
+        """Show a trial that begins."""
+        self._parts[trial] = 0.0
+        self._move(text)
 
-    def end_epoch(self, trial: Hashable, epoch: Epoch, position: int, total: int) -> None:
-        """Show an epoch and its losses."""
+    def end_epoch(self, trial: Hashable, epoch: Epoch, text: str) -> None:
+        """Show an epoch."""
         self._parts[trial] = epoch.epoch / epoch.epochs
-        text = f"trial {position}/{total}, epoch {epoch.epoch}/{epoch.epochs}, loss "
-        text += f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self._names.get(trial, '')}"
         self._move(text)
 
     def finish_trial(self, trial: Hashable, row: str) -> None:
         """Count a trial, and leave its row above the bar."""
         self._finished += 1
-        self._names.pop(trial, None)
         self._parts.pop(trial, None)
         self._bar.write(row, file=sys.stderr)
         self._move(f"{self._finished} of {self._bar.total:.0f} trials finished")

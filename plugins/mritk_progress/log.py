@@ -33,7 +33,7 @@ class ProgressLog:
     def __init__(self, kinds: Sequence[Hashable], interval: float = MINUTE) -> None:
         self._total, self._interval = len(kinds), interval
         self._time = TimeLeft(kinds, time.monotonic)
-        self._names: dict[Hashable, str] = {}
+        self._running: set[Hashable] = set()
         self._now = "no trial finished yet"
         self._finished = 0
         self._foretold = False
@@ -41,20 +41,15 @@ class ProgressLog:
         self._thread = Thread(target=self._tell_each_minute, name="progress", daemon=True)
         self._thread.start()
 
-    def start_trial(
-        self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
-    ) -> None:
-        """Name a trial that begins."""
-        self._names[trial] = name
-        self._now = f"trial {position}/{total}, {name}"
+    def start_trial(self, trial: Hashable, kind: Hashable, text: str) -> None:
+        """Keep a trial that begins for the next line."""
+        self._running.add(trial)
+        self._now = text
         self._time.start(trial, kind)
 
-    def end_epoch(self, trial: Hashable, epoch: Epoch, position: int, total: int) -> None:
+    def end_epoch(self, trial: Hashable, epoch: Epoch, text: str) -> None:
         """Keep an epoch for the next line; after the second one, the time left can be told."""
-        self._now = (
-            f"trial {position}/{total}, epoch {epoch.epoch}/{epoch.epochs}, loss "
-            f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self._names.get(trial, '')}"
-        )
+        self._now = text
         live = self._time.epoch(trial, epoch)
         if live and not self._foretold and epoch.epoch >= min(2, epoch.epochs):
             self._foretold = True
@@ -63,7 +58,7 @@ class ProgressLog:
     def finish_trial(self, trial: Hashable, row: str) -> None:
         """Leave the row of a trial, and the time left."""
         self._finished, self._foretold = self._finished + 1, True
-        self._names.pop(trial, None)
+        self._running.discard(trial)
         self._time.finish(trial)
         self._now = f"{self._finished} of {self._total} trials finished"
         _tell(f"{row}{self._left()}")
@@ -78,7 +73,7 @@ class ProgressLog:
             self._tell_now()
 
     def _tell_now(self) -> None:
-        running = len(self._names)
+        running = len(self._running)
         several = f"{running} trials running, " if running > 1 else ""
         _tell(f"{several}{self._now}{self._left()}")
 

@@ -205,11 +205,11 @@ def test_the_time_left_counts_the_last_epoch_for_those_that_follow(file, monkeyp
     now = [100.0]
     monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
     log = ProgressLog(["a"] * 3, interval=3600)
-    log.start_trial("t", "a", "a", 1, 3)
+    log.start_trial("t", "a", "trial 1/3, a")
     now[0] += 1
-    log.end_epoch("t", epoch(1, seconds=1.0), 1, 3)  # of the head alone
+    log.end_epoch("t", epoch(1, seconds=1.0), "epoch 1")  # of the head alone
     now[0] += 10
-    log.end_epoch("t", epoch(2, seconds=10.0), 1, 3)
+    log.end_epoch("t", epoch(2, seconds=10.0), "epoch 2")
     assert file.getvalue().endswith("about 82 s left\n"), "20 of this trial, 31 of each other"
     now[0] += 20
     log.finish_trial("t", "row")
@@ -259,8 +259,8 @@ def test_no_time_is_told_while_a_backbone_is_to_come_of_which_nothing_is_known(f
 
 def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
     log = ProgressLog(["r"] * 2)
-    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
-    log.end_epoch("r", epoch(1, seconds=60.0), 1, 2)
+    log.start_trial("r", "r", "trial 1/2, resnet on brains seed 0")
+    log.end_epoch("r", epoch(1, seconds=60.0), "epoch 1")
     log.close()
     assert file.getvalue() == ""
 
@@ -271,7 +271,7 @@ def test_trials_of_which_an_executor_tells_when_they_are_done_took_until_then(fi
     log = ProgressLog(["a"] * 5, interval=3600)
     for position in (1, 2):
         now[0] += 40
-        log.start_trial(position, "a", "a", position, 5)
+        log.start_trial(position, "a", f"trial {position}/5, a")
         log.finish_trial(position, "row")
     assert file.getvalue().endswith("row, about 2 min left\n")
     log.close()
@@ -296,8 +296,8 @@ def test_rows_tell_augmentation_and_protocol_apart_where_they_differ(file):
 
 def test_while_a_long_epoch_goes_on_a_line_comes_at_every_interval(file):
     log = ProgressLog(["r"] * 2, interval=0.01)
-    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
-    log.end_epoch("r", epoch(1), 1, 2)
+    log.start_trial("r", "r", "trial 1/2, resnet on brains seed 0")
+    log.end_epoch("r", epoch(1), "trial 1/2, epoch 1/4")
     deadline = time.monotonic() + 10
     while file.getvalue().count("epoch 1/4") < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
