@@ -99,15 +99,13 @@ class Fader:
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes)."""
         features = self.embed(subset).astype(np.float64)
-        logits: np.ndarray = (features @ self._weight.T + self._bias).astype(np.float32)
-        return logits
+        return (features @ self._weight.T + self._bias).astype(np.float32)
 
     def embed(self, subset: Subset) -> np.ndarray:
         """Return the features of each sample, (N, F) float32."""
         setup = self._setup
         with repeatable(setup.device, deterministic=setup.deterministic):
-            found: np.ndarray = self.autoencoder.features(subset).numpy()
-        return found
+            return self.autoencoder.features(subset).numpy()
 
     def reconstruct(self, subset: Subset, site: str = "") -> np.ndarray:
         """Return each sample as decoded, (N, C, *spatial) float32.
@@ -118,8 +116,7 @@ class Fader:
         """
         setup = self._setup
         with repeatable(setup.device, deterministic=setup.deterministic):
-            found: np.ndarray = self.autoencoder.reconstructed(subset, site).numpy()
-        return found
+            return self.autoencoder.reconstructed(subset, site).numpy()
 
     @property
     def model_cost(self) -> dict[str, float]:

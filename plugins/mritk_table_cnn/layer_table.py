@@ -112,8 +112,7 @@ def _layer(row: Any, place: str) -> Layer:
     for key, member in known.items():
         if member.default is MISSING and key not in given:
             raise UsageError(f"{place}, {key}: missing; required for {row['layer']}")
-    layer: Layer = kind(**given)
-    return layer
+    return kind(**given)
 
 
 def _require_value(member: Field[Any], value: Any, place: str) -> None:

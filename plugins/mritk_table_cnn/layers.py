@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 AT_LEAST_0 = {"least": 0}
 AT_LEAST_1 = {"least": 1}
@@ -72,7 +71,7 @@ class Dense:
 
 Layer = Conv | MaxPool | AveragePool | Dropout | Dense
 
-KINDS: Mapping[str, type[Any]] = {
+KINDS: Mapping[str, type[Layer]] = {
     "conv": Conv,
     "max_pool": MaxPool,
     "average_pool": AveragePool,
