@@ -176,16 +176,14 @@ class Times:
 
     def beside(self, case: Case, other: Case) -> dict[str, Any]:
         """Time two cases that differ in their precision, one after the other."""
-        rows = [self.epoch(one) for one in (case, other)]
-        rates = [self.rates[one] for one in (case, other)]
+        samples = {str(one): self.epoch(one)["samples"] for one in (case, other)}
+        rates = self.rates[case], self.rates[other]
         return {
             **case.columns,
             f"{case.precision}, images/s": round(rates[0]),
             f"{other.precision}, images/s": round(rates[1]),
             "gain": round(rates[1] / rates[0], 3),
-            "samples": {
-                str(one): row["samples"] for one, row in zip((case, other), rows, strict=True)
-            },
+            "samples": samples,
         }
 
     def goals(self, case: Case, over: float) -> str:
