@@ -7,10 +7,11 @@ from dataclasses import fields, replace
 
 import pytest
 
+from mritk import packaged_text
 from mritk.protocol.protocol import read_protocol
 from mritk.protocol.recipe import ADDED_LATER, Recipe, Stage
 from mritk.protocol.tomltext import TomlText
-from mritk_finetune import PROTOCOLS, mritk_methods, read_protocol_text
+from mritk_finetune import PROTOCOLS, mritk_methods
 
 METHODS = {method.name: method for method in mritk_methods()}
 
@@ -73,14 +74,15 @@ def with_field(field, value):
 @pytest.mark.parametrize("name", sorted(STOCK))
 def test_a_stock_protocol_has_the_fingerprint_it_had(name):
     """If this fails, old results no longer stand beside new ones: give the protocol a new name."""
-    assert read(read_protocol_text(name), name).fingerprint == STOCK[name]
+    text = packaged_text("mritk_finetune", "protocols", f"{name}.toml")
+    assert read(text, name).fingerprint == STOCK[name]
 
 
 @pytest.mark.parametrize("name", sorted(BEFORE))
 def test_results_of_before_are_repeated_by_leaving_incomplete_batches_out(name):
-    text = TomlText(read_protocol_text(name), f"{name}.toml")
+    text = packaged_text("mritk_finetune", "protocols", f"{name}.toml")
     changes = {"parameters.last_batch": "drop"}
-    repeated = read_protocol(name, text, METHODS.__getitem__, changes)
+    repeated = read_protocol(name, TomlText(text, f"{name}.toml"), METHODS.__getitem__, changes)
     assert repeated.fingerprint == BEFORE[name]
     assert "last_batch" not in repeated.canonical_json()
 

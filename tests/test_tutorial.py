@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mritk_finetune import read_protocol_text
+from mritk import packaged_text
 from tests.session import Session
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
@@ -52,7 +52,8 @@ def test_the_tutorial_ends_with_a_row_in_a_leaderboard(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "phantom").symlink_to(default_phantom.folder("phantom"))
     monkeypatch.setenv("MRITK_HOME", str(tmp_path / "home"))
-    quick = re.sub(r"\bepochs = \d+", "epochs = 1", read_protocol_text("quick"))
+    quick = packaged_text("mritk_finetune", "protocols", "quick.toml")
+    quick = re.sub(r"\bepochs = \d+", "epochs = 1", quick)
     assert "image_size = 96" in quick
     (tmp_path / "quick.toml").write_text(quick.replace("image_size = 96", "image_size = 48"))
     environ = os.environ | {

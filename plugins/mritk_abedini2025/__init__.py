@@ -38,9 +38,5 @@ def mritk_augmentations() -> Iterator[Augmentation]:
 def mritk_protocols() -> Iterator[ProtocolFile]:
     """Yield the two protocols."""
     for name, summary in PROTOCOLS.items():
-        yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
-
-
-def read_protocol_text(name: str) -> str:
-    """Return the TOML text of a protocol."""
-    return packaged_text(__package__, "protocols", f"{name}.toml")
+        text = partial(packaged_text, __package__, "protocols", f"{name}.toml")
+        yield ProtocolFile(name, text, summary=summary)

@@ -44,7 +44,8 @@ def mritk_methods() -> Iterator[Method]:
 def mritk_protocols() -> Iterator[ProtocolFile]:
     """Yield the stock protocols."""
     for name, summary in PROTOCOLS.items():
-        yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
+        text = partial(packaged_text, __package__, "protocols", f"{name}.toml")
+        yield ProtocolFile(name, text, summary=summary)
 
 
 @hookimpl
@@ -52,11 +53,6 @@ def mritk_benchmarks() -> Iterator[BenchmarkFile]:
     """Yield the benchmark of ``mritk run`` without options."""
     text = partial(packaged_text, __package__, "benchmarks", "quickstart.toml")
     yield BenchmarkFile("quickstart", text, summary="pixels against a pretrained network")
-
-
-def read_protocol_text(name: str) -> str:
-    """Return the TOML text of a stock protocol."""
-    return packaged_text(__package__, "protocols", f"{name}.toml")
 
 
 def fit_finetune(setup: Setup) -> Fitted:

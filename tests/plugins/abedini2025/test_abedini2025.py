@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from mritk import packaged_text
 from mritk.model.network import build_head
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark, find_protocol
-from mritk_abedini2025 import PROTOCOLS, augmentation, read_protocol_text
+from mritk_abedini2025 import PROTOCOLS, augmentation
 from mritk_abedini2025.augmentation import moved, moved_with_contrast
 
 REPLICA, CORRECTED = "abedini2025_replica", "abedini2025_corrected"
@@ -195,7 +196,8 @@ def trials(tmp_path_factory):
     (folder / "set.py").write_text(SET)
     call = ["run", "-p", str(folder / "set.py"), "-b", "five_blocks", "-d", "merged"]
     for name in PROTOCOLS:
-        text = read_protocol_text(name).replace("image_size = 224", "image_size = 32")
+        text = packaged_text("mritk_abedini2025", "protocols", f"{name}.toml")
+        text = text.replace("image_size = 224", "image_size = 32")
         text = re.sub(r"epochs = \d+", "epochs = 2", text)
         text = re.sub(r"learning_rate = 1e-[45]\n", "learning_rate = 1e-2\n", text)
         (folder / f"{name}.toml").write_text(text)

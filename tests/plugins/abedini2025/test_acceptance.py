@@ -25,13 +25,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 
+from mritk import packaged_text
 from mritk.model.contract import Normalise
 from mritk.model.objective import balanced_weights
 from mritk.plugins.registry import Registry
 from mritk.seeds import derive
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
-from mritk_abedini2025 import read_protocol_text
 
 SET = '''
 """Four classes at 64 px: disc, ring, bar, nothing. In 'shuffled', labels mean nothing."""
@@ -113,9 +113,8 @@ def trials(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("acceptance")
     (folder / "set.py").write_text(SET)
-    text = read_protocol_text("abedini2025_corrected").replace(
-        "image_size = 224", "image_size = 64"
-    )
+    text = packaged_text("mritk_abedini2025", "protocols", "abedini2025_corrected.toml")
+    text = text.replace("image_size = 224", "image_size = 64")
     text = re.sub(r"learning_rate = 1e-[45]\n", "learning_rate = 3e-3\n", text)
     text = text.replace("batch_norm_momentum = 0.01", "batch_norm_momentum = 0.1")
     text = text.replace("epochs = 50", "epochs = 2").replace("epochs = 10", "epochs = 12")
