@@ -60,9 +60,6 @@ class FigshareOptions:
             )
 
 
-NO_OPTIONS = FigshareOptions()
-
-
 @hookimpl
 def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
     """Yield ``figshare_brain_tumor`` and the family ``figshare:PATH``."""
@@ -88,7 +85,7 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
     )
 
 
-def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterator[Dataset]:
+def resolve_figshare(path: str, options: FigshareOptions) -> Iterator[Dataset]:
     """Yield the dataset in the folder ``path``.
 
     Its name keeps the last part of the path.

@@ -251,7 +251,7 @@ def test_the_plugin_names_the_set_and_a_family_of_folders():
 
 
 def test_a_member_knows_which_collection_it_is_from_and_holds_no_path(tmp_path):
-    (dataset,) = resolve_figshare(str(tmp_path))
+    (dataset,) = resolve_figshare(str(tmp_path), FigshareOptions())
     assert dataset.name == f"figshare:{tmp_path.name}"
     assert dataset.sources == ("figshare_brain_tumor",)
     assert dataset.license == "CC BY 4.0"
@@ -264,7 +264,7 @@ def test_another_test_part_is_another_name(tmp_path):
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
     with pytest.raises(Unavailable, match=r"nowhere.*figshare\.com"):
-        list(resolve_figshare(str(tmp_path / "nowhere")))
+        list(resolve_figshare(str(tmp_path / "nowhere"), FigshareOptions()))
 
 
 @pytest.mark.parametrize("fold", [-1, 6])
