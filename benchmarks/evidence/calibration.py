@@ -137,31 +137,24 @@ def _rates(
     )
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Counts that were made before, one line each.
+def counts_of(
+    path: Path | None, key: Sequence[str | int], make: Callable[[], Mapping[str, Counts]]
+) -> dict[str, Counts]:
+    """Return the counts of a key from a file of one line each, made now if they are not there.
 
-    Attributes:
-        path: The file; None: nothing is kept.
+    Without a file they are made anew, and nothing is kept.
     """
-
-    path: Path | None
-
-    def counts(
-        self, key: Sequence[str | int], make: Callable[[], Mapping[str, Counts]]
-    ) -> dict[str, Counts]:
-        """Return the counts of a key, made now if they are not there."""
-        if self.path is not None and self.path.exists():
-            for line in self.path.read_text().splitlines():
-                name, found = json.loads(line)
-                if name == list(key):
-                    return {metric: Counts(**rates) for metric, rates in found.items()}
-        made = dict(make())
-        if self.path is not None:
-            with self.path.open("a") as file:
-                told = {metric: asdict(rates) for metric, rates in made.items()}
-                file.write(json.dumps([list(key), told]) + "\n")
-        return made
+    if path is not None and path.exists():
+        for line in path.read_text().splitlines():
+            name, found = json.loads(line)
+            if name == list(key):
+                return {metric: Counts(**rates) for metric, rates in found.items()}
+    made = dict(make())
+    if path is not None:
+        with path.open("a") as file:
+            told = {metric: asdict(rates) for metric, rates in made.items()}
+            file.write(json.dumps([list(key), told]) + "\n")
+    return made
 
 
 def cells(found: Counts, *, first: bool = False) -> list[str]:
@@ -203,7 +196,6 @@ def main(
     """Print the tables of docs/statistics.md."""
     from tabulate import tabulate
 
-    known = Kept(kept)
     worlds: Mapping[str, World] = {**DRAWN, **TRAINED}
     if unknown := [name for name in names if name not in worlds]:
         raise click.UsageError(f"no world {unknown[0]!r}; there are: {'; '.join(worlds)}")
@@ -212,16 +204,16 @@ def main(
         world = worlds[name]
         generator = "drawn" if name in DRAWN else "trained"
         size = (more_tables if name in (*UNSTABLE, *BORDERLINE) else tables, resamples)
-        found = known.counts((name, *size), partial(count, world, *size))
+        found = counts_of(kept, (name, *size), partial(count, world, *size))
         told = cells(found[BALANCED], first=name in UNSTABLE)
         rows.append([generator, name, *told])
         if name in BESIDE:
             by_image = partial(count, world, *size, shown=by_rows)
-            beside = known.counts((name, "by image", *size), by_image)
+            beside = counts_of(kept, (name, "by image", *size), by_image)
             rows.append([generator, "– the same, by image", *cells(beside[BALANCED])])
         if name == ONE_RUN:
             given = partial(count, world, *size, these=True)
-            found = known.counts((name, "given these models", *size), given)
+            found = counts_of(kept, (name, "given these models", *size), given)
             rows.append([generator, "– the same, --given-these-models", *cells(found[BALANCED])])
         click.echo(f"{name}: {', '.join(told)}", err=True)
     headings = ["covered", "variance / SE²", "pairs p < 5 %", "tables with a false verdict"]
@@ -232,7 +224,7 @@ def main(
             continue
         size = (more_tables if name in BORDERLINE else tables, resamples)
         others = partial(count, DRAWN[name], *size, metrics=OTHER_METRICS)
-        found = known.counts((name, "other metrics", *size), others)
+        found = counts_of(kept, (name, "other metrics", *size), others)
         rows += [[name, metric, *cells(rates)] for metric, rates in found.items()]
     click.echo("\n" + tabulate(rows, ["world", "metric", *headings], tablefmt="github"))
 
