@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, UsageError
 from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
 from mritk.external.variables import device_variables
@@ -70,8 +70,8 @@ class Container(Environment):
         bound = [word for mount in mounts for word in ("--bind", _bound(mount))]
         told = [word for name, value in known.items() for word in ("--env", f"{name}={value}")]
         verb = "exec" if _names_program(program) else "run"
-        words = [verb, "--containall", "--no-home", *gpu, *bound, *told, str(self._file), *program]
-        return Launch((self._engine, *words))
+        alone = ["--containall", "--no-home", "--net", "--network", "none"]
+        return Launch((self._engine, verb, *alone, *gpu, *bound, *told, str(self._file), *program))
 
     def _docker(
         self,
@@ -180,6 +180,11 @@ def is_of(digest: str, lock: Mapping[str, Any]) -> bool:
 
 
 def _bound(mount: Mount) -> str:
+    if ":" in str(mount.host):
+        raise UsageError(
+            f"{mount.host} has a colon in its name, at which container engines divide a mount; "
+            "rename the folder, or use another one"
+        )
     return f"{mount.host}:{mount.inside}:{'rw' if mount.writable else 'ro'}"
 
 

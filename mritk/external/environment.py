@@ -8,6 +8,7 @@ docker:IMAGE, podman:IMAGE, apptainer:FILE.sif      a container
 
 from __future__ import annotations
 
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,9 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
     if kind in ENGINES and rest:
         return Container(kind, rest)
     if kind == "uv" and rest:
-        return Uv(tuple(part.strip() for part in rest.split(",")), offline=offline)
+        # A comma also stands between two bounds of a version: numpy>=1.20,<2.
+        parts = re.split(r",(?!\s*[<>=!~])", rest)
+        return Uv(tuple(part.strip() for part in parts), offline=offline)
     if kind == "python" and rest:
         return Interpreter(Path(rest).expanduser())
     if "/" in text or "\\" in text:

@@ -98,6 +98,8 @@ def run_program(
     output, lines = _Output(watcher), Lines(on_line)
     try:
         why = _follow(output, lines, heartbeat, patience)
+        if not why:
+            lines.end()
     finally:
         _end(watcher, output)
     if not why and watcher.returncode:
@@ -163,6 +165,11 @@ class Lines:
         self._rest = rest
         for line in text.split("\n"):
             self._on_line(line.rstrip("\r"))
+
+    def end(self) -> None:
+        """Hand on what came behind the last end of a line."""
+        if self._rest:
+            self.take(b"\n")
 
     @property
     def tail(self) -> str:

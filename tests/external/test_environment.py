@@ -117,6 +117,14 @@ def test_a_container_sees_its_mounts_alone_and_no_network(engine, name):
 
 
 @posix
+@pytest.mark.parametrize("name", ["docker:entrant", "podman:entrant"])
+def test_a_folder_with_a_colon_cannot_be_mounted(engine, name):
+    engine(name.partition(":")[0])
+    with pytest.raises(UsageError, match="/data/a:b has a colon in its name"):
+        find_environment(name).launch([], [Mount(Path("/data/a:b"), "/input")], {})
+
+
+@posix
 def test_a_file_of_apptainer_is_run_or_asked_for_a_program(engine, tmp_path):
     engine("apptainer", "echo 'apptainer version 1.3.4'")
     image = tmp_path / "entrant.sif"
@@ -126,7 +134,8 @@ def test_a_file_of_apptainer_is_run_or_asked_for_a_program(engine, tmp_path):
     image.write_bytes(b"image")
     _, verb, *words = environment.launch(["--t1", "/input/t1.nii.gz"], MOUNTS, {}, "cuda:0").command
     assert verb == "run"
-    assert {"--containall", "--no-home", "--nv"} <= set(words)
+    assert {"--containall", "--no-home", "--nv", "--net"} <= set(words)
+    assert words[words.index("--network") + 1] == "none"
     assert "/data/in:/input:ro" in words
     assert words[-3:] == [str(image), "--t1", "/input/t1.nii.gz"]
     assert environment.launch(["python", "own.py"], MOUNTS, {}).command[1] == "exec"
@@ -277,10 +286,10 @@ def test_paths_are_those_that_a_program_knows(tmp_path):
 @posix
 def test_uv_keeps_its_requirements_together_and_downloads_nothing_offline(engine):
     engine("uv")
-    environment = find_environment("uv:nnunetv2==2.8.1, torch<2.9", offline=True)
+    environment = find_environment("uv:nnunetv2==2.8.1, torch>=2.8,<2.9", offline=True)
     assert list(environment.launch(["nnUNetv2_train"], (), {}).command[1:]) == [
         *("run", "--offline", "--no-project", "--with", "nnunetv2==2.8.1"),
-        *("--with", "torch<2.9", "--", "nnUNetv2_train"),
+        *("--with", "torch>=2.8,<2.9", "--", "nnUNetv2_train"),
     ]
 
 

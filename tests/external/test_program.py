@@ -56,7 +56,7 @@ def test_what_it_says_goes_into_the_log_and_line_by_line_to_whoever_follows(run,
     told = []
     text = "import sys; print('one'); print('two', file=sys.stderr); print('three', end='')"
     assert set(run(text, on_line=told.append).split()) == {"one", "two", "three"}
-    assert set(told) == {"one", "two"}  # the last line is not whole
+    assert set(told) == {"one", "two", "three"}  # the last without an end of line
     run("print('later')", on_line=told.append)
     assert told[-1] == "later"  # and nothing that an earlier attempt said
     assert list(lines_of(tmp_path / "log.txt"))[-1].endswith("later")
