@@ -76,7 +76,7 @@ class Reader:
 
     def __init__(self, results: ResultsFolder) -> None:
         self._results = results
-        self._read: dict[str, int] = {}
+        self._read: dict[str, tuple[bytes, int]] = {}  # first line, and how far it was read
 
     def begun(self) -> list[str]:
         """Return the ids of trials that have a diary."""
@@ -85,16 +85,15 @@ class Reader:
     def news(self, trial_id: str) -> list[Epoch] | None:
         """Return the epochs since the last call; None if the training has not started."""
         try:
-            with diary_path(self._results, trial_id).open("rb") as stream:
-                if self._read.get(trial_id, 0) > os.fstat(stream.fileno()).st_size:
-                    del self._read[trial_id]  # begun again by another worker
-                stream.seek(self._read.get(trial_id, 0))
-                text = stream.read()
+            text = diary_path(self._results, trial_id).read_bytes()
         except OSError:
             return None
         whole = text[: text.rfind(b"\n") + 1]  # the last line may be half-written
-        self._read[trial_id] = self._read.get(trial_id, 0) + len(whole)
-        return [epoch for line in whole.splitlines() for epoch in _read(line, Epoch)]
+        begun = whole.partition(b"\n")[0]
+        known, read = self._read.get(trial_id, (begun, 0))
+        self._read[trial_id] = begun, len(whole)
+        news = whole[read if known == begun else 0 :]  # another worker begins again
+        return [epoch for line in news.splitlines() for epoch in _read(line, Epoch)]
 
 
 def trainings(results: ResultsFolder) -> dict[str, tuple[Training, Epoch | None, float]]:

@@ -33,7 +33,7 @@ def descendants(process: int) -> list[int]:
 
 
 def _tell(process: int, what: int) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
         os.kill(process, what)
 
 

@@ -13,7 +13,7 @@ from mritk.errors import UsageError
 TELLING = ("patient_regex", "patients", "no_patient_ids", "rename")
 
 # A comma counts only in front of ``name=``, so that paths and regular expressions may hold commas.
-SEPARATOR = re.compile(r",(?=[a-z_]+=)")
+SEPARATOR = re.compile(r",(?=[a-z_][a-z0-9_]*=)")
 
 
 def split_options(text: str) -> tuple[str, dict[str, str]]:

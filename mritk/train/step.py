@@ -23,6 +23,9 @@ from mritk.model.objective import Objective
 
 logger = logging.getLogger("mritk")
 
+# What torch says of one, while BatchNorm learns.
+ONE_VALUE = "Expected more than 1 value per channel"
+
 Compute = Callable[[torch.Tensor], torch.Tensor]
 Measured = tuple[torch.Tensor, torch.Tensor]
 
@@ -75,7 +78,7 @@ class TrainingStep:
                     raise
                 reason = _first_line(error)
             except ValueError as error:
-                if len(images) > 1 or not has_batch_statistics(self.network):
+                if ONE_VALUE not in str(error):
                     raise
                 raise UsageError(
                     "BatchNorm cannot compute statistics of a batch of one image: raise "

@@ -81,6 +81,10 @@ def test_a_training_that_begins_again_is_told_from_its_first_epoch(results):
     with Diary(results, "t") as diary:
         diary.note(epoch(1))
         assert reader.news("t") == [epoch(1)]
+    with Diary(results, "t") as diary:  # which has written more by then than the one before
+        for number in range(1, 4):
+            diary.note(epoch(number))
+        assert reader.news("t") == [epoch(1), epoch(2), epoch(3)]
 
 
 def test_what_killed_processes_have_left_is_removed_and_what_is_trained_stays(results):

@@ -30,6 +30,7 @@ class Cut:
         ("data", ("data", {})),
         ("a,b", ("a,b", {})),
         ("data,slices=3,target=age", ("data", {"slices": "3", "target": "age"})),
+        ("data,min_b0=5,t1=x", ("data", {"min_b0": "5", "t1": "x"})),
         (r"data,regex=^(\d{1,3})=x", ("data", {"regex": r"^(\d{1,3})=x"})),
     ],
 )

@@ -295,6 +295,16 @@ def test_a_single_image_of_which_batch_norm_can_take_no_statistics_is_told_with_
         make_step(build)(IMAGES[:1], torch.from_numpy(LABELS[:1]), 0)
 
 
+def test_what_else_is_wrong_with_a_single_image_is_not_told_as_batch_norms(monkeypatch):
+    def refuse(*_):
+        raise ValueError("planted")
+
+    step = make_step(with_batch_norm)
+    monkeypatch.setattr(step, "_compute", refuse)
+    with pytest.raises(ValueError, match="planted"):
+        step(IMAGES[:1], torch.from_numpy(LABELS[:1]), 0)
+
+
 def test_other_errors_about_values_pass():
     with pytest.raises(ValueError, match="planted"):
         make_step(most=1, error=ValueError("planted"))(IMAGES, torch.from_numpy(LABELS), 0)
