@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
+from mritk.cli.app import together
 from mritk.cli.tell import say
 from mritk.errors import UsageError
 
 ENGINES = ("auto", "eager", "graphs", "compile")
 
-
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--engine``, and the flags that it takes the place of."""
-    for option in (
-        click.option("--graphs", is_flag=True, help="Deprecated: --engine graphs."),
-        click.option("--compile", "compiled", is_flag=True, help="Deprecated: --engine compile."),
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default="auto",
-            show_default=True,
-            help=(
-                "Compute step by step (eager), replay CUDA graphs, or compile with torch.compile, "
-                "replayed as graphs on a GPU; auto: graphs on a GPU, else eager."
-            ),
+engine_options = together(
+    click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default="auto",
+        show_default=True,
+        help=(
+            "Compute step by step (eager), replay CUDA graphs, or compile with torch.compile, "
+            "replayed as graphs on a GPU; auto: graphs on a GPU, else eager."
         ),
-    ):
-        command = option(command)
-    return command
+    ),
+    click.option("--compile", "compiled", is_flag=True, help="Deprecated: --engine compile."),
+    click.option("--graphs", is_flag=True, help="Deprecated: --engine graphs."),
+)
 
 
 def ways_of(engine: str, *, compiled: bool, graphs: bool) -> tuple[bool, bool | None]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mritk.cli.app import together
 from mritk.cli.tell import say
 from mritk.errors import UsageError
 from mritk.text.duration import seconds_of
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
     from mritk.study.forecast import Forecast
     from mritk.study.plan import StudyPlan
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # What a forecast of a trial's phases leaves out, such as the checkpoints, and a moment's load.
 MARGIN_S = 60.0
@@ -88,18 +86,8 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def limit_options(command: F) -> F:
-    """Add ``--trial-timeout`` and ``--budget``."""
-    command = click.option(
-        "--trial-timeout",
-        type=TimeoutType(),
-        metavar="FACTORx|TIME",
-        help=(
-            "Kill, and retry twice, a trial that trains longer than a multiple of the expected "
-            "time (3x), or than a time (2h, 90m)."
-        ),
-    )(command)
-    return click.option(
+limit_options = together(
+    click.option(
         "--budget",
         type=BudgetType(),
         metavar="HOURS",
@@ -107,7 +95,17 @@ def limit_options(command: F) -> F:
             "Time for the run (8, 2h, 90m): no trial starts that is not expected to end in it; "
             "at its end running ones are checkpointed. The same command continues."
         ),
-    )(command)
+    ),
+    click.option(
+        "--trial-timeout",
+        type=TimeoutType(),
+        metavar="FACTORx|TIME",
+        help=(
+            "Kill, and retry twice, a trial that trains longer than a multiple of the expected "
+            "time (3x), or than a time (2h, 90m)."
+        ),
+    ),
+)
 
 
 def limits_of(
