@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
 from mritk.errors import UsageError
 
 RULE = re.compile(
-    r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<number>[-+]?[\d.]+(e-?\d+)?)\s*(?P<unit>pt)?\s*$"
+    r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*"
+    r"(?P<number>[-+]?(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?P<unit>pt)?\s*$"
 )
 
 
@@ -35,16 +35,13 @@ class Rule:
             UsageError: It is not of this form.
         """
         match = RULE.match(text)
-        try:
-            number = float(match["number"]) if match else math.nan
-        except ValueError:
-            number = math.nan
-        if match is None or math.isnan(number):
+        if match is None:
             raise UsageError(
                 f"cannot read the rule {text!r}; write it as 'balanced_accuracy < -1.0pt' or "
                 f"'log_loss > 0.05' (head minus base; pt: hundredths)"
             )
-        return cls(match["metric"], match["sign"] == "<", number / (100 if match["unit"] else 1))
+        tolerance = float(match["number"]) / (100 if match["unit"] else 1)
+        return cls(match["metric"], match["sign"] == "<", tolerance)
 
     def __str__(self) -> str:
         return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"
