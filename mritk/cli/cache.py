@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
+from mritk.cli.readable import in_unit
 from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
@@ -194,8 +195,5 @@ def _size(count: int) -> str:
     >>> _size(0), _size(1_234_000)
     ('0 B', '1.2 MB')
     """
-    size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size /= 1000
-        units.pop(0)
-    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
+    size, unit = in_unit(count)
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

@@ -14,18 +14,20 @@ def readable(label: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     if label.endswith(("_bytes", ".bytes")):
-        return _bytes(value)
+        size, unit = in_unit(value)
+        return f"{size:.3g} {unit}"
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.{DIGITS}g}"
     return f"{value:.0f}" if abs(value) < 1e15 else f"{value:.{DIGITS}g}"
 
 
-def _bytes(count: float) -> str:
+def in_unit(count: float) -> tuple[float, str]:
+    """Return bytes in the first unit of which there are fewer than 1000, and the unit."""
     for unit in UNITS[:-1]:
         if count < 1000:
-            return f"{count:.3g} {unit}"
+            return count, unit
         count /= 1000
-    return f"{count:.3g} {UNITS[-1]}"
+    return count, UNITS[-1]
 
 
 def history_table(epochs: Sequence[Mapping[str, Any]]) -> str:
