@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -34,6 +33,7 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     from mritk.store.find_trial import trial_file
     from mritk.store.trial_file import read_trial
     from mritk.store.trial_state import UnreadableTrial
+    from mritk.text.numbers import or_null
 
     path = trial_file(trial, folder)
     try:
@@ -47,7 +47,10 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
         scores = {part: scores_of(record, p) for part, p in record.predictions.items()}
     failed = [check for check in checks if not check.ok]
     if as_json:
-        numbers = {p: {n: _number(v) for n, v in found.items()} for p, found in scores.items()}
+        numbers = {
+            part: {name: or_null(found.value) for name, found in of_part.items()}
+            for part, of_part in scores.items()
+        }
         told = {check.name: check.wrong or "ok" for check in checks}
         echo_json({"file": str(path), "checks": told, "scores": numbers})
     else:
@@ -57,10 +60,6 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
             echo("")
             echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
     return ExitCode.GATE_FAILED if failed else ExitCode.OK
-
-
-def _number(value: Value) -> Any:
-    return None if math.isnan(value.value) else value.value
 
 
 def _text(value: Value) -> str:
