@@ -156,11 +156,6 @@ class PairedRows:
         keys = self.table.keys
         return keys["scheme"] in REDRAWN and self.table.folds > 1 and "fold" not in keys
 
-    @property
-    def repeats(self) -> int:
-        """How often everything that is drawn was drawn."""
-        return self.table.protocol.repeats
-
     def test_to_train(self, row: str) -> float:
         """Return n_test / n_train over the folds; what validation held counts as training.
 

@@ -156,7 +156,8 @@ def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
         compared = rows.comparison(first, second, found.difference, found.interval, math.nan)
         if rows.table.keys["scheme"] == "kfold":
             one, other = rows.per_fold(first, second)
-            believed = fold_probabilities(one, other, rope, rows.repeats, higher_is_better=better)
+            repeats = rows.table.protocol.repeats
+            believed = fold_probabilities(one, other, rope, repeats, higher_is_better=better)
             return [Tested(compared, probabilities=believed)]
         dof = found.dof
     else:
@@ -240,7 +241,8 @@ def compare_all_pairs(rows: PairedRows, test: PairedTest, baseline: str = "") ->
         raise UsageError(f"{where}: fewer than two rows with finished trials to compare")
     if test.refuses and all(line.silent for line in lines):
         raise UsageError(f"{where}: {test.label} is not applicable: {lines[0].reason}")
-    return corrected(lines)
+    comparisons = adjusted([line.comparison for line in lines])
+    return [replace(line, comparison=found) for line, found in zip(lines, comparisons, strict=True)]
 
 
 def _the_row(names: Sequence[str], text: str, where: str) -> str:
@@ -251,9 +253,3 @@ def _the_row(names: Sequence[str], text: str, where: str) -> str:
     raise UsageError(
         f"{where}: {len(found) or 'no'} rows contain {text!r}; name one of: {'; '.join(names)}"
     )
-
-
-def corrected(lines: Sequence[Tested]) -> list[Tested]:
-    """Return the lines with Holm's correction over all of them as one family."""
-    comparisons = adjusted([line.comparison for line in lines])
-    return [replace(line, comparison=found) for line, found in zip(lines, comparisons, strict=True)]
