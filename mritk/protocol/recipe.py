@@ -32,11 +32,6 @@ def _require(fulfilled: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _require_penalties(penalties: tuple[float, ...]) -> None:
-    fine = bool(penalties) and all(0 < penalty < math.inf for penalty in penalties)
-    _require(fine, "penalties must be positive")
-
-
 @dataclass(frozen=True)
 class HiddenLayer:
     """A fully connected layer with ReLU, then dropout.
@@ -293,5 +288,6 @@ class Probe:
     eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
-        _require_penalties(self.penalties)
+        positive = all(0 < penalty < math.inf for penalty in self.penalties)
+        _require(bool(self.penalties) and positive, "penalties must be positive")
         _require(self.eval_batch_size >= 1, "batch sizes must be at least 1")
