@@ -78,7 +78,7 @@ class Protocol:
 
     def canonical_json(self) -> str:
         """Return :meth:`canonical` as JSON with sorted keys."""
-        return json.dumps(_canonical(self.canonical()), sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,14 +170,19 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
 
 
 def _shaping(value: Any) -> Any:
-    """Return plain data without the fields that shape nothing, as marked or at their default."""
+    """Return plain data without the fields that shape nothing, as marked or at their default.
+
+    Equal numbers look equal: 1.0 is written as 1.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {
             f.name: _shaping(getattr(value, f.name)) for f in fields(value) if _shapes(value, f)
         }
     if isinstance(value, Mapping):
         return {key: _shaping(inner) for key, inner in value.items()}
-    return [_shaping(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [_shaping(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shapes(record: Any, member: Field[Any]) -> bool:
@@ -187,15 +192,6 @@ def _shapes(record: Any, member: Field[Any]) -> bool:
         left_out = member.metadata.get("absent", member.default)
         return bool(getattr(record, member.name) != left_out)
     return bool(rule)
-
-
-def _canonical(value: Any) -> Any:
-    """Return plain data in which equal numbers look equal: 1.0 is written as 1."""
-    if isinstance(value, Mapping):
-        return {key: _canonical(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
@@ -212,10 +208,7 @@ def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 def describe_method(method: Method) -> list[tuple[str, Any]]:
     """Return the parameters of a method with their defaults, for ``mritk show``."""
-    shown = []
-    for parameter in fields(method.schema):
-        default = parameter.default
-        if callable(parameter.default_factory):
-            default = parameter.default_factory()
-        shown.append((parameter.name, default))
-    return shown
+    return [
+        (p.name, p.default_factory() if callable(p.default_factory) else p.default)
+        for p in fields(method.schema)
+    ]
