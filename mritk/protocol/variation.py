@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from mritk.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from mritk.errors import ProtocolError, UsageError
+from mritk.protocol.tomltext import TomlText
 
 # A dotted key, such as ``split.shots``, and its value.
 Changes = Mapping[str, Any]
@@ -90,6 +85,6 @@ def parse_vary(options: Sequence[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return TomlText(f"value = {text}", "--vary").parse()["value"]
+    except ProtocolError:
         return text
