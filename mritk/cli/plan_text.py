@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 from mritk.text.duration import duration
+from mritk.text.listed import first_few
 
 if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
@@ -56,8 +57,7 @@ def tell_data(plan: StudyPlan) -> None:
         told = (trial.dataset.record.name, trial.scheme, *_division_lines(trial))
         alike[told].append(trial.protocol.name)
     for (dataset, scheme, which, *lines), protocols in alike.items():
-        more = f" and {len(protocols) - 1} more" if len(protocols) > 1 else ""
-        say(f"{dataset}, {scheme} split of {protocols[0]}{more}{which}:")
+        say(f"{dataset}, {scheme} split of {first_few(protocols, 1)}{which}:")
         for line in lines:
             say(f"  {line}")
 
@@ -66,7 +66,6 @@ def _division_lines(trial: Trial) -> Iterator[str]:
     """Yield which fold is described, and how balanced the parts of a division are."""
     from mritk.images.label_maps import background_alone
     from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
-    from mritk.text.listed import first_few
 
     samples, folds = trial.dataset.samples, trial.dataset.folds
     yield f", the first of {len(folds)} folds" if len(folds) > 1 else ""
@@ -109,10 +108,9 @@ def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
     done = plan.in_state(TrialState.FINISHED)
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
     if lacking:
-        named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
-        more = f" and {len(lacking) - 20} more" if len(lacking) > 20 else ""
+        named = first_few([f"{trial.id[:8]} ({trial})" for trial in lacking], 20)
         say(
-            f"--keep-models: {len(lacking)} finished trials have no stored model: {named}{more}; "
+            f"--keep-models: {len(lacking)} finished trials have no stored model: {named}; "
             "--rerun retrains them and stores it"
         )
 

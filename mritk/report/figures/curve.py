@@ -26,6 +26,7 @@ from mritk.report.style import (
     title_of,
 )
 from mritk.results.table import Cell, Row, Table
+from mritk.text.listed import first_few
 from mritk.text.natural_order import is_all, value_order, value_text
 
 # What people call a key.
@@ -134,10 +135,7 @@ def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _label(key: str, others: Sequence[str]) -> str:
     words = WORDS.get(key, key)
-    if not others:
-        return words
-    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-    return f"{words}\n(with it: {others[0]}{more})"
+    return f"{words}\n(with it: {first_few(others, 1)})" if others else words
 
 
 def _positions(panel: Axes, key: str, values: Sequence[Any]) -> Sequence[float]:
