@@ -34,6 +34,7 @@ def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
     seconds = record.cost.get("seconds_fit", math.nan)
     machine = record.provenance.get("machine", {})
     selected = record.notes.get("selected_epoch")
+    stored = {"notes": record.notes, "cost": record.cost, "provenance": record.provenance}
     return {
         "id": record.id[:8],
         "row": row,
@@ -45,17 +46,12 @@ def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
         "time": duration(seconds),
         "device": str(machine.get("gpu") or machine.get("device", "–")),
         "started": str(record.provenance.get("started", "–"))[:16].replace("T", " "),
-        "stored": json.dumps(stored_of(record), indent=1, default=str),
+        "stored": json.dumps(_shortened(stored), indent=1, default=str),
     }
 
 
-def stored_of(record: TrialRecord) -> dict[str, Any]:
-    """Return notes, cost and provenance of a trial, long lists cut short."""
-    kept = {"notes": record.notes, "cost": record.cost, "provenance": record.provenance}
-    return {name: _shortened(value) for name, value in kept.items()}
-
-
 def _shortened(value: Any) -> Any:
+    """Return what a trial stores, long lists cut short."""
     if isinstance(value, Mapping):
         return {name: _shortened(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)) and len(value) > LONG:
