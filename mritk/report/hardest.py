@@ -33,26 +33,20 @@ class HardSample:
     taken_for: str
 
 
-def hardest_first(table: Table) -> list[str]:
-    """Return the ids of all test samples of a table, that with the greatest mean loss first."""
-    losses = _losses(table)
-    return sorted(losses, key=lambda name: (-float(np.mean(losses[name])), name))
-
-
-def _losses(table: Table) -> dict[str, list[float]]:
-    """Return the loss of each test sample in each trial, by id."""
+def hardest_first(table: Table) -> dict[str, list[float]]:
+    """Return the losses of each test sample in the trials, by id; the greatest mean first."""
     losses: dict[str, list[float]] = defaultdict(list)
     for record in table.every_record:
         test = record.predictions["test"]
         found = sample_losses(table.task, test.target, test.score)
         for name, loss in zip(test.id, found.tolist(), strict=True):
             losses[name].append(loss)
-    return losses
+    return dict(sorted(losses.items(), key=lambda item: (-float(np.mean(item[1])), item[0])))
 
 
 def hardest(table: Table) -> list[HardSample]:
     """Return the test samples with the greatest mean loss over all trials of a table."""
-    losses = _losses(table)
+    losses = hardest_first(table)
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
     for record in table.every_record:
@@ -61,8 +55,8 @@ def hardest(table: Table) -> list[HardSample]:
         if table.task.classes:
             for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
                 decided[name].append(choice)
-    worst = hardest_first(table)[:MOST]
-    return [_sample(table, name, target[name], losses[name], decided[name]) for name in worst]
+    worst = list(losses.items())[:MOST]
+    return [_sample(table, name, target[name], each, decided[name]) for name, each in worst]
 
 
 def _sample(
