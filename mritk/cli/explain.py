@@ -77,6 +77,7 @@ def explain(app: App, /, trial: str, folder: Path, **options: Any) -> None:
     mritk explain 3f2a9c
     mritk explain 3f2a9c --explainer grad_cam --cases all --covariate head_volume
     """
+    from mritk.cli.progress import progress_line
     from mritk.results.covariate_alone import covariate_alone
     from mritk.results.explanation_table import ExplanationTable
     from mritk.store.explanations import explanations_path, write_explanations
@@ -87,7 +88,8 @@ def explain(app: App, /, trial: str, folder: Path, **options: Any) -> None:
     alone = [covariate_alone(record, name) for name in options["covariates"]]
     explaining = _explaining(app, record, folder, options)
     explainers = _explainers(app, options["names"], explaining)
-    found = _explain(explaining, explainers)
+    with progress_line() as progress:
+        found = explaining.explain(explainers, progress, _leave_out)
     path = explanations_path(folder, record.id)
     if options["out"] is not None:
         path = options["out"] / path.name
@@ -169,13 +171,6 @@ def _explainers(app: App, names: Sequence[str], explaining: Explaining) -> list[
     if not usable:
         raise UsageError("no explainer can explain this network; see 'mritk list explainers'")
     return usable
-
-
-def _explain(explaining: Explaining, explainers: Sequence[Explainer]) -> Explanations:
-    from mritk.cli.progress import progress_line
-
-    with progress_line() as progress:
-        return explaining.explain(explainers, progress, _leave_out)
 
 
 def _leave_out(name: str, reason: str) -> None:
