@@ -56,7 +56,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     from mritk.store.folder import ResultsFolder
 
     record = find_trial(trial, folder)
-    if record.status != "finished":
+    if not record.finished:
         raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' retries it")
     request = request_of(app, record, "rerunning", trust=options["trust"])
     benchmark = benchmark_of(request, options["dataset"])

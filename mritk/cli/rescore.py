@@ -44,7 +44,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     for stored in found:
         if isinstance(stored, UnusableTrial):
             say(f"mritk: not read: {stored}")
-        elif stored.record.status == "finished":
+        elif stored.record.finished:
             trials += 1
             rows += _rows(stored, extra)
     if not trials:

@@ -122,9 +122,9 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
         shown["failure"] = asdict(record.failure)
     for part, predictions in record.predictions.items():
         every, clean = np.ones(len(predictions.id), dtype=bool), predictions.known_clean
-        for name, rows in ((part, every), (f"{part}, clean samples", clean)):
-            if name == part or not clean.all():
-                shown[name] = _scores(record.task, predictions, rows)
+        shown[part] = _scores(record.task, predictions, every)
+        if not clean.all():
+            shown[f"{part}, clean samples"] = _scores(record.task, predictions, clean)
     shown |= _further_scores(record)
     audit = dict(record.audit)
     findings = audit.pop("findings", [])
@@ -133,7 +133,7 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     shown["epochs"] = len(record.history)
     epochs = [asdict(epoch) for epoch in record.history]
     shown["history"] = [epoch | epoch.pop("extra") for epoch in epochs]
-    if record.status == "finished":
+    if record.finished:
         shown["limits"] = limits_of(record)
     notes = dict(record.notes)
     changed = notes.pop("changed_tensors", {})
@@ -259,9 +259,8 @@ def _describe_protocol(protocol: Protocol) -> dict[str, Any]:
 
 
 def _describe(record: Any) -> dict[str, Any]:
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    shown = {name: value for name, value in values.items() if not callable(value)}
-    return {name: str(v) if name == "origin" else v for name, v in shown.items()}
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {k: str(v) if k == "origin" else v for k, v in values if not callable(v)}
 
 
 def _describe_backbone(registry: Registry, name: str) -> dict[str, Any]:
