@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.store.trial_file import TrialRecord
@@ -45,12 +44,6 @@ def card_metrics(record: TrialRecord) -> list[CardMetric]:
 def calibration_metrics(record: TrialRecord) -> list[CardMetric]:
     """Return log loss, Brier score and ECE of the test part of a classification."""
     return _scored(record, [find_metric(name) for name in CALIBRATION])
-
-
-def class_scores(record: TrialRecord) -> list[ClassScores]:
-    """Return each class of a classification against the others, on the test part."""
-    test = record.predictions["test"]
-    return per_class(test.target, test.score, record.task.classes)
 
 
 def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:

@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mritk.audit.verdict import verdict_line
-from mritk.cards.card_metrics import (
-    CardMetric,
-    calibration_metrics,
-    card_metrics,
-    class_scores,
-)
+from mritk.cards.card_metrics import CardMetric, calibration_metrics, card_metrics
 from mritk.cards.licence_terms import NOT_STORED, hub_fields, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
+from mritk.evaluate.per_class import per_class
 from mritk.images.grid import size_text
 from mritk.protocol.words import protocol_words
 from mritk.results.doubts import never_selected
@@ -124,10 +120,7 @@ def _details(record: TrialRecord) -> list[str]:
         ("citation", record.provenance.get("citation") or "not stated"),
         ("method", record.method),
         ("augmentation", record.augmentation),
-        (
-            "outputs",
-            ", ".join(record.task.classes) or _predicted(record),
-        ),
+        ("outputs", ", ".join(record.task.classes) or _predicted(record)),
         ("input", _contract_text(contract, record.notes.get("input_size"))),
         ("trial", record.id),
         ("mritk", record.provenance.get("mritk", NOT_STORED)),
@@ -174,9 +167,8 @@ def _data(record: TrialRecord) -> list[str]:
     level = "by patient" if record.grouped else "at image level (no patient ids)"
     kind = " (synthetic)" if is_synthetic(record) else ""
     lines = [f"{escape(record.dataset)}{kind}, fingerprint {record.dataset_fingerprint[:16]}."]
-    lines += [(
-        f"Split {level}, scheme {escape(record.scheme)}; fold {record.fold} of {record.folds}."
-    ), ""]  # fmt: skip
+    split = f"Split {level}, scheme {escape(record.scheme)}"
+    lines += [f"{split}; fold {record.fold} of {record.folds}.", ""]
     rows = []
     for part in ("train", "val", "test"):
         patients = record.provenance.get("patients", {}).get(part)
@@ -202,11 +194,8 @@ def _sites(record: TrialRecord) -> list[str]:
 
 def _protocol(record: TrialRecord) -> list[str]:
     name = f"Protocol {record.protocol}, fingerprint {record.fingerprint[:16]}."
-    return [name, *_words(record), *_trained(record)]
-
-
-def _words(record: TrialRecord) -> list[str]:
-    return protocol_words(record.stored_protocol, record.scheme, volumes=record.volumes)
+    words = protocol_words(record.stored_protocol, record.scheme, volumes=record.volumes)
+    return [name, *words, *_trained(record)]
 
 
 def _trained(record: TrialRecord) -> list[str]:
@@ -254,6 +243,7 @@ def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
 
 
 def _per_class(record: TrialRecord) -> list[str]:
+    test = record.predictions["test"]
     rows = [
         (
             row.name,
@@ -261,7 +251,7 @@ def _per_class(record: TrialRecord) -> list[str]:
             decimals(row.values["sensitivity"].value, "undefined"),
             decimals(row.values["specificity"].value, "undefined"),
         )
-        for row in class_scores(record)
+        for row in per_class(test.target, test.score, record.task.classes)
     ]
     return table(("class", "test samples", "sensitivity", "specificity"), rows)
 
@@ -304,9 +294,8 @@ def _cost(record: TrialRecord) -> list[str]:
     if "energy_shared" in cost:
         lines += ["", "Other processes used the GPU; the energy includes theirs."]
     if (after := cost.get("resumed_after_epochs")) is not None:
-        lines += ["", (
-            f"Training was resumed: times and energy are those after epoch {after:.0f}."
-        )]  # fmt: skip
+        resumed = f"Training was resumed: times and energy are those after epoch {after:.0f}."
+        lines += ["", resumed]
     return lines
 
 
