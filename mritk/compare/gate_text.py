@@ -72,38 +72,29 @@ def _rules(change: Change) -> str:
 
 
 def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
+    without = {
+        f"{_named(change)}: {compared.interval.reason}"
+        for change in found.changes
+        if (compared := change.comparison).interval.reason
+        and compared.difference
+        and compared.tested
+    }
     told = [
         ("Not compared, different conditions", found.pairs.incomparable),
         ("Not compared, missing", found.pairs.missing),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
-        (
-            "Not compared, undefined before or after",
-            [f"{change.row}, {change.metric.label}" for change in found.undefined],
-        ),
-        (
-            "Not tested",
-            [
-                f"{change.row}, {change.metric.label}: {change.comparison.reason}"
-                for change in found.untested
-            ],
-        ),
+        ("Not compared, undefined before or after", [_named(c) for c in found.undefined]),
+        ("Not tested", [f"{_named(c)}: {c.comparison.reason}" for c in found.untested]),
         ("New, no base", found.pairs.added),
         ("Caveats", found.pairs.doubtful),
-        (
-            "Without an interval",
-            sorted(
-                {
-                    f"{change.row}, {change.metric.label}: {change.comparison.interval.reason}"
-                    for change in found.changes
-                    if change.comparison.interval.reason
-                    and change.comparison.difference
-                    and change.comparison.tested
-                }
-            ),
-        ),
+        ("Without an interval", sorted(without)),
     ]
     return [(title, lines) for title, lines in told if lines]
+
+
+def _named(change: Change) -> str:
+    return f"{change.row}, {change.metric.label}"
 
 
 def _row(change: Change, style: str, *, several: bool) -> dict[str, str]:
