@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -159,7 +159,7 @@ def _section(
         "notes": footnotes(table),
         "figures": _figures(number, table),
         "by_class": by_class(table),
-        "hardest": [asdict(sample) for sample in hardest(table)],
+        "hardest": hardest(table),
         "conflicts": conflicts(table),
         "pictures": shown.thumbnails,
         "explained": [
@@ -248,10 +248,6 @@ def _figures(number: int, table: Table) -> dict[str, Figure]:
     return found
 
 
-def _findings(records: Sequence[TrialRecord]) -> list[dict[str, str]]:
-    found = {
-        finding["text"]: {"level": finding["level"], "text": finding["text"]}
-        for record in records
-        for finding in record.audit.get("findings", [])
-    }
+def _findings(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    found = {f["text"]: f for record in records for f in record.audit.get("findings", [])}
     return list(found.values())
