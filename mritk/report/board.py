@@ -9,7 +9,7 @@ from functools import partial
 
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import cell_text, interval_text
-from mritk.results.cost import COLUMNS
+from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Cell, Row, Table
 from mritk.text.numbers import decimals
 
@@ -64,13 +64,7 @@ def costs(table: Table) -> Board | None:
     first = table.metrics[0]
     columns = [*_names(table), _metric(first)]
     sorted_by = len(columns) - 1
-    for column in told:
-
-        def cost(row: Row, column=column) -> Shown:  # type: ignore[no-untyped-def]
-            value = row.cost.get(column.name, math.nan)
-            return Shown(column.text(value), _sorts(value))
-
-        columns.append((f"{column.label} {column.arrow}", cost))
+    columns += [(f"{c.label} {c.arrow}", partial(_cost, column=c)) for c in told]
     return _board(table, columns, sorted_by)
 
 
@@ -104,6 +98,11 @@ def _score(cell: Cell | None, marks: str) -> Shown:
     value = math.nan if cell is None else cell.mean
     detail = interval_text(cell.ends) if cell and cell.defined and cell.ends else ""
     return Shown(cell_text(cell, marks, interval=False), _sorts(value), detail)
+
+
+def _cost(row: Row, column: CostColumn) -> Shown:
+    value = row.cost.get(column.name, math.nan)
+    return Shown(column.text(value), _sorts(value))
 
 
 def _decimals(value: float) -> Shown:
