@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -44,11 +44,9 @@ class TimeoutType(click.ParamType):  # type: ignore[type-arg]  # generic since c
     name = "timeout"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> TrialTimeout:
         """Return the timeout, or refuse it."""
-        if isinstance(value, TrialTimeout):
-            return value
         factor = _number(value[:-1]) if value[-1:] == "x" else math.nan
         seconds = seconds_of(value)
         if not (1 < factor < math.inf or seconds):
@@ -67,11 +65,9 @@ class BudgetType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
     name = "budget"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the seconds, or refuse it."""
-        if isinstance(value, float):
-            return value
         seconds = seconds_of(value) or 3600 * _number(value)
         if not 0 < seconds < math.inf:
             self.fail(f"{value!r} is no time, such as 8 (hours), 2h, 90m or 45s", param, ctx)
