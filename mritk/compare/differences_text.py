@@ -19,7 +19,6 @@ from mritk.text.listed import listed
 from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
-FORMATS = ("github", "plain", "csv", "json")
 VERDICT = "Verdict: first row versus second."
 
 

@@ -13,7 +13,6 @@ from mritk.results.formats import comparison_as_data, left_out, sentences
 from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
-FORMATS = ("github", "plain", "json")
 # What goes first where a terminal has no room; the difference of the two stays.
 KEEP = {"base": 0, "head": 1}
 MEANS = (
