@@ -17,28 +17,25 @@ from mritk.results.table import Table
 FRONT = "Pareto front: no other row is both cheaper and better"
 
 
-def column_of(table: Table, name: str = "") -> CostColumn:
-    """Return the column to draw: the one of that name, or the first that at least two rows tell.
+def column_of(table: Table) -> CostColumn:
+    """Return the column to draw: the first that at least two rows tell.
 
     Raises:
-        UsageError: No two rows tell it.
+        UsageError: No two rows tell any.
     """
     for column in COLUMNS:
-        told = [row for row in table.rows if column.name in row.cost]
-        if len(told) > 1 and name in ("", column.name):
+        if sum(column.name in row.cost for row in table.rows) > 1:
             return column
-    raise UsageError(
-        f"fewer than two rows have {f'the cost {name}' if name else 'a cost'}, so there is no plot"
-    )
+    raise UsageError("fewer than two rows have a cost, so there is no plot")
 
 
-def cost(table: Table, metric: Metric, name: str = "") -> Figure:
+def cost(table: Table, metric: Metric) -> Figure:
     """Draw each row's score over its cost, on a logarithmic scale where costs span decades.
 
     Raises:
         UsageError: No two rows tell their cost.
     """
-    column = column_of(table, name)
+    column = column_of(table)
     points = [
         (row.cost[column.name], row.cells[metric.name].mean, row)
         for row in table.rows
