@@ -102,9 +102,9 @@ def compare_folders(
     base: Iterable[TrialRecord | StoreError],
     head: Iterable[TrialRecord | StoreError],
     *,
+    analysis: Analysis,
     metrics: Sequence[str] = (),
     rules: Sequence[Rule] = (),
-    analysis: Analysis | None = None,
 ) -> Comparisons:
     """Compare what two results folders hold, trial by trial.
 
@@ -114,14 +114,13 @@ def compare_folders(
     Args:
         base: Trials before.
         head: Trials after.
+        analysis: How predictions are evaluated.
         metrics: Names of the metrics; empty: those of the rules, or the first one of the task.
         rules: What breaks the gate.
-        analysis: How predictions are evaluated.
 
     Raises:
         UnknownName: A metric that does not exist.
     """
-    analysis = analysis or Analysis()
     wanted = list(dict.fromkeys((*metrics, *(rule.metric for rule in rules))))
     for name in wanted:
         find_metric(name, extra=analysis.extra_metrics)

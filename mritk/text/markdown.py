@@ -32,11 +32,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
     return [f"| {' | '.join(row)} |" for row in (*lines, *cells)]
 
 
-def code_block(text: str, language: str = "") -> list[str]:
+def code_block(text: str) -> list[str]:
     """Return the lines of a block of code; its fence is longer than any within."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}{language}", *text.splitlines(), fence]
+    return [fence, *text.splitlines(), fence]
 
 
 def front_matter(data: Mapping[str, Any]) -> list[str]:
