@@ -29,11 +29,10 @@ def learning(table: Table) -> Figure:
         UsageError: No trial has a history.
     """
     rows = [
-        (row.name, [record for record in table.records[row.name] if record.history])
+        (row.name, records)
         for row in table.rows
-        if table.records.get(row.name)
+        if (records := [r for r in table.records.get(row.name, ()) if r.history])
     ]
-    rows = [(name, records) for name, records in rows if records]
     if not rows:
         raise UsageError("no trial has an epoch history, so there are no learning curves")
     with rc_context(STYLE):
