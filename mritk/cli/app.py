@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 Option = Callable[[Any], Any]  # what adds an option to a command
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass
 class App:
     """One call of the program.
@@ -34,7 +30,7 @@ class App:
     """
 
     plugin_options: list[str] = field(default_factory=list)
-    begin: Callable[[], None] = _nothing
+    begin: Callable[[], None] = lambda: None
 
     @cached_property
     def registry(self) -> Registry:

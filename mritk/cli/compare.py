@@ -27,7 +27,7 @@ from mritk.cli.terminal import format_option, style_and_width, wide_option
         "'log_loss > 0.05' on an increase. Repeatable. Default: any significant regression."
     ),
 )
-@format_option(["github", "plain", "json"], "Output format.")
+@format_option(["github", "plain", "json"])
 @wide_option
 @json_option
 @analysis_options

@@ -106,7 +106,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     help="One table per value, as in 'mritk leaderboard': seed, fold, augmentation, …",
 )
 @by_option
-@format_option(["github", "plain", "csv", "json"], "Output format.")
+@format_option(["github", "plain", "csv", "json"])
 @wide_option
 @json_option
 @analysis_options

@@ -55,7 +55,7 @@ NOT_WITH_DIFF = {
 
 @click.command()
 @results_argument
-@format_option(FORMATS, "Output format.")
+@format_option(FORMATS)
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output file.")

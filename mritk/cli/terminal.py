@@ -16,14 +16,14 @@ wide_option = click.option(
 )
 
 
-def format_option(formats: Sequence[str], help_text: str) -> Option:
+def format_option(formats: Sequence[str]) -> Option:
     """Return the option ``--format``; whoever is not told gets what suits where it is written."""
     return click.option(
         "--format",
         "style",
         type=click.Choice(formats),
         default=None,
-        help=f"{help_text}  [default: plain in a terminal, else github]",
+        help="Output format.  [default: plain in a terminal, else github]",
     )
 
 
