@@ -47,10 +47,9 @@ def calibration_metrics(record: TrialRecord) -> list[CardMetric]:
 
 
 def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
-    test = record.predictions["test"]
-    evidence = Analysis().evidence({record.id: [Analysis().scored(record)]}, metrics)
-    leaks = not test.known_clean.all()
-    clean = Analysis().scored(record, clean=True) if leaks else None
+    test, analysis = record.predictions["test"], Analysis()
+    evidence = analysis.evidence({record.id: [analysis.scored(record)]}, metrics)
+    clean = None if test.known_clean.all() else analysis.scored(record, clean=True)
     support = CleanSupport.of_test(test, record.task)
     found = []
     for metric in metrics:
