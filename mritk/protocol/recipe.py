@@ -78,10 +78,8 @@ class Head:
 
     def __post_init__(self) -> None:
         _require(0 <= self.dropout < 1, "dropout must be in [0, 1)")
-        momentum = 0 < self.batch_norm_momentum <= 1
-        _require(momentum, "batch_norm_momentum must be in (0, 1]")
-        epsilon = 0 < self.batch_norm_epsilon < math.inf
-        _require(epsilon, "batch_norm_epsilon must be positive")
+        _require(0 < self.batch_norm_momentum <= 1, "batch_norm_momentum must be in (0, 1]")
+        _require(0 < self.batch_norm_epsilon < math.inf, "batch_norm_epsilon must be positive")
 
 
 @dataclass(frozen=True)
@@ -246,8 +244,7 @@ class Recipe:
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)
         _require(sizes >= 1, "batch sizes must be at least 1")
-        smoothing = 0 <= self.label_smoothing < 1
-        _require(smoothing, "label_smoothing must be in [0, 1)")
+        _require(0 <= self.label_smoothing < 1, "label_smoothing must be in [0, 1)")
         for name in ("gradient_clip", "mixup", "cutmix"):
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
         one_class = self.class_weights_per == "term" or not (self.mixup or self.cutmix)
