@@ -39,13 +39,12 @@ def confusion(table: Table) -> Figure:
             counts = np.sum([confusion_of(t.target, t.score) for t in trials], axis=0)
             image = _matrix(panel, counts)
             first = number % COLUMNS == 0
-            panel.set_title(title_of(row.name))
+            panel.set(title=title_of(row.name), xlabel="predicted")
             panel.set_xticks(
                 *(range(len(names)), names), rotation=40, ha="right", rotation_mode="anchor"
             )
             panel.set_yticks(range(len(names)), names if first else [])
             panel.tick_params(labelsize=7)
-            panel.set_xlabel("predicted")
             if first:
                 panel.set_ylabel("true")
         if shown:

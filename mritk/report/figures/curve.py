@@ -84,8 +84,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
             ]
             for number, name in enumerate(names):
                 _line(panel, places, (name, number, len(names)), metric)
-            panel.set_title(title_of(dataset))
-            panel.set_xlabel(_label(key, others))
+            panel.set(title=title_of(dataset), xlabel=_label(key, others))
             panel.grid(axis="y")
         ends = [panel.get_ylim() for panel in axes]
         for panel in axes:  # one scale, so that datasets can be compared

@@ -74,12 +74,9 @@ def _curves(table: Table, kind: Kind) -> Figure:
         lines: dict[str, Line2D] = {}
         areas: dict[str, list[float]] = defaultdict(list)
         for k, (panel, name) in enumerate(zip(axes, task.classes, strict=True)):
-            panel.set_title(title_of(name))
-            panel.set_xlabel(kind.axes[0])
+            panel.set(title=title_of(name), xlabel=kind.axes[0], xlim=(0, 1), ylim=(0, 1.02))
             if k % COLUMNS == 0:
                 panel.set_ylabel(kind.axes[1])
-            panel.set_xlim(0, 1)
-            panel.set_ylim(0, 1.02)
             written = []
             for number, (row, trials) in enumerate(shown):
                 found = _class_of(trials, k)

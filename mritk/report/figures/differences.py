@@ -43,8 +43,7 @@ def differences(table: Table, metric: Metric) -> Figure:
         told = [short(name) for name in names]
         axes.set_xticks(range(len(told)), told, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(told)), told)
-        axes.set_xlabel("column")
-        axes.set_ylabel("row")
+        axes.set(xlabel="column", ylabel="row")
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
         bar.set_label(f"difference in {metric.label}:\nrow − column")

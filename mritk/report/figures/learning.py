@@ -43,9 +43,8 @@ def learning(table: Table) -> Figure:
             for record in records:
                 kinds |= _losses(panel, record)
             kinds |= _stages(panel, records[0])
-            panel.set_title(title_of(name))
-            panel.set_xlabel("epoch")
-            panel.set_xlim(0.5, max(len(record.history) for record in records) + 0.5)
+            last = max(len(record.history) for record in records)
+            panel.set(title=title_of(name), xlabel="epoch", xlim=(0.5, last + 0.5))
             panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if number % COLUMNS == 0:
                 panel.set_ylabel("loss")

@@ -38,12 +38,10 @@ def reliability(table: Table) -> Figure:
         for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
             error, own = _diagram(panel, trials)
             kinds |= own
-            panel.set_title(f"{title_of(row.name)}\nECE {error:.3f}")
-            panel.set_xlabel("confidence")
+            panel.set(title=f"{title_of(row.name)}\nECE {error:.3f}", xlabel="confidence")
+            panel.set(xlim=(0, 1), ylim=(0, 1.02))
             if number % COLUMNS == 0:
                 panel.set_ylabel("accuracy")
-            panel.set_xlim(0, 1)
-            panel.set_ylim(0, 1.02)
         legend_below(figure, kinds, note=rest_note(len(shown), len(rows)))
     return figure
 
