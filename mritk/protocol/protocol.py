@@ -18,9 +18,8 @@ from mritk.protocol.variation import Changes, changed, varied_name
 from mritk.splits.splits import SplitRule
 
 NATIVE = "native"
-OPTIONAL_SIZES = ("image_size", "volume_size")
-# Beyond any scan, and within what libraries can count: a slip of the pen ends here.
-LARGEST = {"image_size": 16_384, "volume_size": 2_048}
+# The largest are beyond any scan, and within what libraries can count: a slip of the pen ends here.
+OPTIONAL_SIZES = {"image_size": 16_384, "volume_size": 2_048}
 
 
 @dataclass(frozen=True)
@@ -134,12 +133,13 @@ def read_protocol(
     method = find_method(table.method)
     _require_selectable(table.selection.by, source)
     values = {f.name: getattr(table, f.name) for f in fields(table)}
-    for size in OPTIONAL_SIZES:
-        values[size] = None if values[size] == NATIVE else values[size]
-        if values[size] is not None and values[size] < 1:
+    for size, largest in OPTIONAL_SIZES.items():
+        if values[size] == NATIVE:
+            values[size] = None
+        elif values[size] < 1:
             raise source.error((size,), "must be at least 1, or 'native'")
-        if values[size] is not None and values[size] > LARGEST[size]:
-            raise source.error((size,), f"must be at most {LARGEST[size]}")
+        elif values[size] > largest:
+            raise source.error((size,), f"must be at most {largest}")
     values["parameters"] = source.into(method.schema, parameters, ("parameters",))
     return Protocol(varied_name(name, changes or {}), **values)
 
