@@ -12,8 +12,8 @@ from mritk.cli.app import App
 
 # What 'mritk leaderboard --columns' takes; mritk.results.columns, which loads numpy, has the same.
 COLUMNS = (
-    *("intervals", "sd", "trials", "parameters", "flops", "latency", "train_speed", "speed"),
-    *("hours", "gpu_hours", "energy", "memory"),
+    *("intervals", "sd", "trials", "method", "parameters", "trained", "flops", "latency"),
+    *("train_speed", "speed", "hours", "gpu_hours", "energy", "memory"),
 )
 
 

@@ -7,7 +7,7 @@ from click.shell_completion import ShellComplete
 
 from mritk.cli.completed import COLUMNS
 from mritk.cli.main import cli
-from mritk.results.columns import require_columns
+from mritk.results.columns import EXTRA_COLUMNS
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_metrics(completed, command):
 
 def test_columns_also_behind_a_comma(completed):
     assert completed("leaderboard", "--columns", "sd,f") == ["sd,flops"]
-    require_columns(COLUMNS)
+    assert COLUMNS == EXTRA_COLUMNS
 
 
 def test_where_nothing_can_be_known_nothing_is_completed(completed):
