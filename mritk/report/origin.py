@@ -75,7 +75,7 @@ def _flat(data: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
     for name, value in data.items():
         key = f"{at}{name}".replace("_", " ")
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name} ")
+            yield from _flat(value, f"{key} ")
         elif isinstance(value, (list, tuple)) and not any(isinstance(v, Mapping) for v in value):
             yield key, (" " if name == "command" else ", ").join(map(str, value))
         elif name not in OWN and not isinstance(value, (list, tuple)) and value not in (None, ""):

@@ -179,6 +179,8 @@ def test_provenance_is_told_once_where_trials_share_it(make_record):
     assert made_with(records) == [("mritk", "1.0"), ("machine gpu", "card 0 | card 1")]
     records = [make_record(seed=n, provenance={"command": ["a", str(n)]}) for n in range(4)]
     assert made_with(records) == [("command", "4 different values")]
+    records = [make_record(provenance={"sites": {"train": {"A": 3}, "test": {"A": 1}}})]
+    assert made_with(records) == [("sites train A", "3"), ("sites test A", "1")]
 
 
 def test_it_holds_the_numbers_of_the_leaderboard(page, board):
