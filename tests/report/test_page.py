@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import recall_score
 
+from mritk.errors import UsageError
 from mritk.report.board import scores
 from mritk.report.by_class import by_class
+from mritk.report.figures.cost import cost
 from mritk.report.origin import made_with, trials_of
 from mritk.report.page import headline, render
 from mritk.report.row_labels import labelled
@@ -266,6 +268,19 @@ def test_rows_of_two_protocols_and_ensembles_are_told_apart_in_their_columns(mak
     assert "one, fast; two, fast." in headline(table), (
         "names with commas are listed with semicolons"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Attempting to set identical", "ignore:constrained_layout")
+def test_rows_with_costs_and_without_a_score_do_not_stop_the_page(make_trial):
+    records = [make_trial(0.9, backbone=name) for name in ("one", "two")]
+    for record in records:
+        test = record.predictions["test"]  # of the third class there is no sample
+        record.predictions["test"] = replace(test, target=np.minimum(test.target, 1))
+    board = build_leaderboard(records, analysis=Analysis(resamples=100))
+    with pytest.raises(UsageError, match="no row with a cost has a balanced accuracy"):
+        cost(board.tables[0], board.tables[0].metrics[0])
+    assert "Class by class" in Elements(render(board, [], {}, [], MADE)).text
 
 
 def test_names_in_figures_leave_out_what_all_rows_share(make_trial):

@@ -33,7 +33,7 @@ def cost(table: Table, metric: Metric) -> Figure:
     """Draw each row's score over its cost, on a logarithmic scale where costs span decades.
 
     Raises:
-        UsageError: No two rows tell their cost.
+        UsageError: No two rows tell their cost, or none of them has a score.
     """
     column = column_of(table)
     points = [
@@ -41,6 +41,8 @@ def cost(table: Table, metric: Metric) -> Figure:
         for row in table.rows
         if column.name in row.cost and row.cells[metric.name].defined
     ]
+    if not points:
+        raise UsageError(f"no row with a cost has a {metric.label}, so there is no plot")
     with rc_context(STYLE):
         figure, (axes,) = panels(1, width=7.0, height=4.2)
         front = _front([(x, y) for x, y, _ in points], column, metric)
