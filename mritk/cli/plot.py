@@ -55,7 +55,13 @@ FROM_SCORES = ("differences", "cost", CURVE)
     metavar="TEXT",
     help=("Only rows containing TEXT; repeatable."),
 )
-@click.option("--dpi", default=200, show_default=True, help="PNG resolution (dots per inch).")
+@click.option(
+    "--dpi",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="PNG resolution (dots per inch).",
+)
 @analysis_options
 @plugin_option
 @pass_app

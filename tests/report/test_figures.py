@@ -335,6 +335,7 @@ def test_plot_writes_a_file_of_each_kind(mritk, results, tmp_path, suffix):
 @pytest.mark.slow
 def test_plot_refuses_what_it_cannot_write_or_choose(mritk, results, tmp_path):
     assert mritk("plot", "forest", results, "-o", tmp_path / "a.gif").code == 2
+    assert mritk("plot", "forest", results, "--dpi", 0).code == 2
     assert mritk("plot", "forest", tmp_path / "nowhere").code == 2
     ended = mritk("plot", "forest", results, "--backbone", "zzz", "-o", tmp_path / "a.png")
     assert ended.code == 2
