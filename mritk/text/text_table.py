@@ -8,6 +8,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
 GAP = 2  # spaces between columns of a plain table
@@ -30,7 +31,7 @@ class Column:
     keep: float = math.inf
     right: bool = False
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How many places of a terminal it takes."""
         return max(map(text_width, (self.heading, *self.cells)))

@@ -32,6 +32,17 @@ def test_wide_and_combining_characters_take_the_places_that_a_terminal_gives_the
     assert (text_width("脳"), text_width("e\u0301"), text_width("ab")) == (2, 1, 2)
 
 
+def test_texts_are_measured_as_often_in_a_long_table_as_in_a_short_one(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        "mritk.text.text_table.text_width", lambda text: measured.append(text) or len(text)
+    )
+    for rows in (10, 100):
+        measured.clear()
+        text_table([Column("n", [str(row) for row in range(rows)])], "plain")
+        assert len(measured) <= 2 * (rows + 1)
+
+
 def test_the_least_column_goes_first_and_columns_that_stay_never_go():
     columns = [NAMES, NUMBERS, Column("more", ["1", "2", "3"], keep=0)]
     assert fitted(columns, "plain", 22) == (columns, [])
