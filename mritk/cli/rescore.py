@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric
     from mritk.store.trial_file import Stored
 
+OF_TRIAL = ("dataset", "protocol", "fingerprint", "backbone", "augmentation", "fold", "seed")
+
 
 @click.command()
 @results_argument
@@ -67,17 +69,8 @@ def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
     from mritk.evaluate.metrics import metrics_of
 
     record = stored.record
-    shared = {
-        "trial": record.id,
-        "digest": stored.seal,
-        "dataset": record.dataset,
-        "protocol": record.protocol,
-        "fingerprint": record.fingerprint,
-        "backbone": record.backbone,
-        "augmentation": record.augmentation,
-        "fold": record.fold,
-        "seed": record.seed,
-    }
+    of_trial = {name: getattr(record, name) for name in OF_TRIAL}
+    shared = {"trial": record.id, "digest": stored.seal, **of_trial}
     rows = []
     for part, predictions in record.predictions.items():
         for metric in metrics_of(record.task, extra, shown=False):
