@@ -22,7 +22,6 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
     def __init__(self, noun: str) -> None:
         self.name = noun
-        self.noun = noun
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -33,7 +32,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         except Exception:
             return []  # completion must never print a traceback into a person's prompt
         found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        if not found and self.noun in IN_FILES:
+        if not found and self.name in IN_FILES:
             return [CompletionItem(incomplete, type="file")]
         return found
 
@@ -41,8 +40,8 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         from mritk.plugins.loading import NOUNS, name_of
         from mritk.records import BackboneFamily, Family
 
-        registry, kinds = app.registry, NOUNS[f"{self.noun}s"]
-        if self.noun == "backbone":
+        registry, kinds = app.registry, NOUNS[f"{self.name}s"]
+        if self.name == "backbone":
             yield from registry.backbone_names()
             kinds = (BackboneFamily,)
         for kind in kinds:
