@@ -157,14 +157,11 @@ def _by_friedman(found: AcrossDatasets, where: str) -> AcrossDatasets:
     if test.reason:
         raise UsageError(f"{where}: {test.reason}")
     p = nemenyi(found.scores)
-    pairs = []
-    for one, other in combinations(range(len(found.rows)), 2):
-        line = _line(found, one, other)
+    pairs = [
         # A pair differs only where the rows are shown to differ at all.
-        of_pair = max(float(p[one, other]), test.p)
-        pairs.append(
-            replace(line, comparison=replace(line.comparison, p=of_pair, p_adjusted=of_pair))
-        )
+        _line(found, one, other, max(float(p[one, other]), test.p))
+        for one, other in combinations(range(len(found.rows)), 2)
+    ]
     return replace(found, pairs=pairs, friedman=test)
 
 
@@ -187,8 +184,8 @@ def _by_signed_ranks(found: AcrossDatasets, where: str) -> AcrossDatasets:
     return replace(found, pairs=pairs)
 
 
-def _line(found: AcrossDatasets, one: int, other: int) -> Tested:
-    """Return the mean difference of a pair, without p."""
+def _line(found: AcrossDatasets, one: int, other: int, p: float = math.nan) -> Tested:
+    """Return the mean difference of a pair; its p needs no further correction."""
     difference = float((found.scores[:, one] - found.scores[:, other]).mean())
     return Tested(
         Comparison(
@@ -197,8 +194,8 @@ def _line(found: AcrossDatasets, one: int, other: int) -> Tested:
             found.metric.name,
             difference,
             Interval.undefined(""),
-            math.nan,
-            math.nan,
+            p,
+            p,
             higher_is_better=bool(found.metric.higher_is_better),
         )
     )
