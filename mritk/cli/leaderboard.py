@@ -146,6 +146,9 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
         if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
             raise UsageError(f"--diff compares all trials row by row; remove {listed(without)}")
         return _diff(results, options, analysis)
+    if options["update"] is not None and (options["output"] or options["style"] == "parquet"):
+        other = "-o" if options["output"] else "--format parquet"
+        raise UsageError(f"--update writes into a file of text; remove it, or {other}")
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
         say(f"mritk: {board.nothing_in(results, asked_for(options))}")

@@ -22,9 +22,9 @@ def readable(label: str, value: Any) -> Any:
 
 
 def in_unit(count: float) -> tuple[float, str]:
-    """Return bytes in the first unit of which there are fewer than 1000, and the unit."""
+    """Return bytes in the first unit of which there are fewer than 1000, rounded, and the unit."""
     for unit in UNITS[:-1]:
-        if count < 1000:
+        if count < 999.5:
             return count, unit
         count /= 1000
     return count, UNITS[-1]

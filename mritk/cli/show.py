@@ -136,8 +136,8 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     if record.finished:
         shown["limits"] = limits_of(record)
     notes = dict(record.notes)
-    changed = notes.pop("changed_tensors", {})
-    notes["changed_tensors"] = {stage: len(tensors) for stage, tensors in changed.items()}
+    if isinstance(changed := notes.get("changed_tensors"), dict):  # a method's may be another thing
+        notes["changed_tensors"] = {stage: len(tensors) for stage, tensors in changed.items()}
     return shown | {"notes": notes, "cost": record.cost, "provenance": record.provenance}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,6 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     TRIAL is an id prefix, or the path of a file. Exit code 1: a check failed. 4: the file is
     currently inaccessible.
     """
-    from tabulate import tabulate
-
     from mritk.errors import StoreError
     from mritk.store.checks import Check, checks_of, scores_of
     from mritk.store.find_trial import trial_file
@@ -55,12 +54,18 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
         echo_json({"file": str(path), "checks": told, "scores": numbers})
     else:
         echo(f"{path}\n")
-        echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
+        echo(_table([(check.name, check.wrong or "ok") for check in checks], "check"))
         for part, found in scores.items():
             echo("")
-            echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
+            echo(_table([(name, _text(value)) for name, value in found.items()], part))
     return ExitCode.GATE_FAILED if failed else ExitCode.OK
 
 
 def _text(value: Value) -> str:
     return f"nan: {value.reason}" if value.reason else f"{value.value:.4f}"
+
+
+def _table(rows: Sequence[tuple[str, str]], title: str) -> str:
+    from tabulate import tabulate
+
+    return tabulate(rows, [title, ""], disable_numparse=True)

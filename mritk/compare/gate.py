@@ -74,6 +74,12 @@ class Comparisons:
             return [change for change in self.changes if change.broken]
         return [change for change in self.changes if change.verdict is Verdict.WORSE]
 
+    def row(self, change: Change) -> str:
+        """Return the name of a change's row, with dataset and protocol where there are several."""
+        places = {(one.dataset, one.protocol) for one in self.changes}
+        where = f" on {change.dataset}, {change.protocol}" if len(places) > 1 else ""
+        return f"{change.row}{where}"
+
     @property
     def undefined(self) -> list[Change]:
         """The changes without a value before or after, which say nothing, good or bad."""

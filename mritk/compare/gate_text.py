@@ -53,13 +53,13 @@ def _columns(rows: Sequence[Mapping[str, str]]) -> list[Column]:
 def headline(found: Comparisons) -> str:
     """Return one sentence: what the gate says."""
     if found.broken:
-        told = [f"{change.row} ({change.metric.label}{_rules(change)})" for change in found.broken]
+        told = [f"{found.row(c)} ({c.metric.label}{_rules(c)})" for c in found.broken]
         return f"**Significantly worse:** {', '.join(told)}."
     if not found.changes:
         return "**Nothing could be compared.**"
     if len(found.untested) + len(found.undefined) == len(found.changes):
         return "**Nothing could be tested.** A regression is neither detected nor ruled out."
-    better = [c.row for c in found.changes if c.verdict is Verdict.BETTER]
+    better = [found.row(c) for c in found.changes if c.verdict is Verdict.BETTER]
     words = "**No regression detected.**"
     if found.untested:
         words = "**No regression detected in tested rows.**"
@@ -71,8 +71,11 @@ def _rules(change: Change) -> str:
 
 
 def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
+    def named(change: Change) -> str:
+        return f"{found.row(change)}, {change.metric.label}"
+
     without = {
-        f"{_named(change)}: {compared.interval.reason}"
+        f"{named(change)}: {compared.interval.reason}"
         for change in found.changes
         if (compared := change.comparison).interval.reason
         and compared.difference
@@ -83,17 +86,13 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
         ("Not compared, missing", found.pairs.missing),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
-        ("Not compared, undefined before or after", [_named(c) for c in found.undefined]),
-        ("Not tested", [f"{_named(c)}: {c.comparison.reason}" for c in found.untested]),
+        ("Not compared, undefined before or after", [named(c) for c in found.undefined]),
+        ("Not tested", [f"{named(c)}: {c.comparison.reason}" for c in found.untested]),
         ("New, no base", found.pairs.added),
         ("Caveats", found.pairs.doubtful),
         ("Without an interval", sorted(without)),
     ]
     return [(title, lines) for title, lines in told if lines]
-
-
-def _named(change: Change) -> str:
-    return f"{change.row}, {change.metric.label}"
 
 
 def _row(change: Change, style: str, *, several: bool) -> dict[str, str]:
@@ -124,7 +123,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
     """Return the comparison as JSON-able data; undefined numbers are null."""
     return {
         "exit_code": int(found.exit_code),
-        "regressions": [f"{change.row}: {change.metric.name}" for change in found.broken],
+        "regressions": [f"{found.row(change)}: {change.metric.name}" for change in found.broken],
         "changes": [
             {
                 "row": change.row,
@@ -138,7 +137,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             }
             for change in found.changes
         ],
-        "not_tested": [f"{change.row}: {change.metric.name}" for change in found.untested],
+        "not_tested": [f"{found.row(change)}: {change.metric.name}" for change in found.untested],
         "missing": found.pairs.missing,
         "unscored": found.pairs.unscored,
         "incomparable": found.pairs.incomparable,

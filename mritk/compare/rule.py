@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Rule:
             UsageError: It is not of this form.
         """
         match = RULE.match(text)
-        if match is None:
+        if match is None or math.isinf(float(match["number"])):
             raise UsageError(
                 f"cannot read the rule {text!r}; write it as 'balanced_accuracy < -1.0pt' or "
                 f"'log_loss > 0.05' (head minus base; pt: hundredths)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -208,7 +208,10 @@ def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 def describe_method(method: Method) -> list[tuple[str, Any]]:
     """Return the parameters of a method with their defaults, for ``mritk show``."""
-    return [
-        (p.name, p.default_factory() if callable(p.default_factory) else p.default)
-        for p in fields(method.schema)
-    ]
+
+    def default(parameter: Field[Any]) -> Any:
+        if callable(parameter.default_factory):
+            return parameter.default_factory()
+        return "(required)" if parameter.default is MISSING else parameter.default
+
+    return [(parameter.name, default(parameter)) for parameter in fields(method.schema)]

@@ -71,6 +71,8 @@ def varied_name(name: str, changes: Changes) -> str:
 def parse_vary(options: Sequence[str]) -> dict[str, Any]:
     """Return the table of options ``KEY=VALUE,VALUE``; values are TOML, or else words.
 
+    Several options of one key add up.
+
     Raises:
         UsageError: An option without a key or a value.
     """
@@ -79,12 +81,14 @@ def parse_vary(options: Sequence[str]) -> dict[str, Any]:
         key, equals, values = option.partition("=")
         if not (key.strip() and equals and values.strip()):
             raise UsageError(f"--vary takes KEY=VALUE,VALUE, such as split.shots=5,10: {option!r}")
-        vary[key.strip()] = [_value(value.strip()) for value in values.split(",")]
+        vary.setdefault(key.strip(), []).extend(_values(values))
     return vary
 
 
-def _value(text: str) -> Any:
+def _values(text: str) -> list[Any]:
+    """Return values with commas between them; a TOML array among them is one."""
     try:
-        return TomlText(f"value = {text}", "--vary").parse()["value"]
+        return TomlText(f"values = [{text}]", "--vary").parse()["values"]
     except ProtocolError:
-        return text
+        parts = [part.strip() for part in text.split(",")]
+        return parts if len(parts) == 1 else [value for part in parts for value in _values(part)]

@@ -13,7 +13,9 @@ SCHEMES = {
     "kfold": "each of {folds} folds is the test set once",
     "site": "each acquisition site is the test set once",
 }
-TOLD = ("stages", "batch_size", "head", "penalties")
+TOLD = ("batch_size", "head")
+# Lists that have sentences of their own. A method may call something else by the same name.
+LISTED: Mapping[str, Any] = {"stages": Mapping, "penalties": (int, float)}
 
 
 def protocol_words(
@@ -26,7 +28,8 @@ def protocol_words(
         scheme: What the split scheme came to.
         volumes: Whether samples are volumes, not images; None: unknown.
     """
-    protocol, parameters = stored.data, stored.parameters
+    protocol, parameters = stored.data, dict(stored.parameters)
+    stages, penalties = (_taken(parameters, name, of) for name, of in LISTED.items())
     twice = protocol.get("normalise_again", ())
     small = "A small-scale rehearsal with random weights: scores are meaningless."
     sentences = [
@@ -37,15 +40,23 @@ def protocol_words(
         *([f"Pixels are normalised twice for {', '.join(twice)}."] if twice else []),
         _split(stored, scheme),
         _selection(stored),
-        *(_stage(n, stage) for n, stage in enumerate(parameters.get("stages", ()), 1)),
+        *(_stage(n, stage) for n, stage in enumerate(stages, 1)),
     ]
-    if "penalties" in parameters:
-        tried = ", ".join(f"{penalty:g}" for penalty in parameters["penalties"])
-        sentences.append(f"A linear model on frozen features; L2 penalty selected from {tried}.")
+    if penalties:
+        tried = ", ".join(f"{penalty:g}" for penalty in penalties)
+        sentences.append(f"L2 penalty selected from {tried}.")
     if "batch_size" in parameters:
         sentences.append(f"Batch size {parameters['batch_size']}.")
     others = [f"{k} = {v}" for k, v in sorted(parameters.items()) if k not in TOLD]
     return sentences + ([f"Other parameters: {', '.join(others)}."] if others else [])
+
+
+def _taken(parameters: dict[str, Any], name: str, kind: Any) -> list[Any]:
+    """Take a list of one kind of values out of the parameters; nothing if it is none."""
+    found = parameters.get(name)
+    if not isinstance(found, list) or not all(isinstance(one, kind) for one in found):
+        return []
+    return parameters.pop(name)
 
 
 def _inputs(protocol: Mapping[str, Any], volumes: bool | None) -> str:

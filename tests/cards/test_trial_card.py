@@ -264,6 +264,12 @@ def test_a_protocol_in_words():
     ):
         assert told in text
     assert protocol_words(StoredProtocol(), "own"), "what is not known does not stop it"
+    own = {"parameters": {"stages": 3, "penalties": "none"}}  # of a method by somebody else
+    assert protocol_words(StoredProtocol(own), "own")[-1] == (
+        "Other parameters: penalties = none, stages = 3."
+    )
+    probe = {"parameters": {"penalties": [0.1, 1.0]}}
+    assert protocol_words(StoredProtocol(probe), "own")[-1] == "L2 penalty selected from 0.1, 1."
     sized = StoredProtocol({"image_size": 224, "volume_size": 32})
     (of_both, *_), (of_images, *_) = (
         protocol_words(sized, "own", volumes=v) for v in (None, False)

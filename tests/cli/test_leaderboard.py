@@ -230,6 +230,8 @@ def test_a_file_without_the_markers_is_left_alone(mritk, results, tmp_path, cont
     assert BEGIN in ended.err
     assert readme.read_text() == content
     assert mritk("leaderboard", results, "--update", tmp_path / "none.md").code == 2
+    for other in (["-o", tmp_path / "t.md"], ["--format", "parquet"]):
+        assert mritk("leaderboard", results, "--update", readme, *other).code == 2
 
 
 @pytest.mark.slow

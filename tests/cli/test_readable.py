@@ -12,6 +12,7 @@ from mritk.cli.readable import readable
     [
         ("cost.peak_host_memory_bytes", 910397440.0, "910 MB"),
         ("notes.model.bytes", 999, "999 B"),
+        ("notes.model.bytes", 999_600, "1 MB"),
         ("cost.peak_device_memory_bytes", 3.2e13, "32 TB"),
         ("cost.seconds_fit", 0.10307310600001074, "0.1031"),
         ("cost.flops", 258240.0, "258240"),

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from mritk.compare.gate import compare_folders
-from mritk.compare.gate_text import comparisons_as_data, comparisons_text
+from mritk.compare.gate_text import comparisons_as_data, comparisons_text, headline
 from mritk.compare.rule import Rule
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict
@@ -84,7 +84,7 @@ def test_rules_are_read(text, rule):
     assert Rule.from_text(text) == rule
 
 
-@pytest.mark.parametrize("text", ["", "mcc", "mcc < ", "mcc = 1", "mcc < 1 %", "mcc < 1.2.3"])
+@pytest.mark.parametrize("text", ["", "mcc", "mcc < ", "mcc = 1", "mcc < 1 %", "mcc < 1e400"])
 def test_a_rule_that_cannot_be_read_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match=r"balanced_accuracy < -1\.0pt"):
         Rule.from_text(text)
@@ -228,6 +228,12 @@ def test_the_text_says_first_what_the_gate_says(make_trial):
     assert worse.startswith("**Significantly worse:** tiny@scratch (balanced accuracy).")
     assert "| tiny@scratch |" in worse
     assert "▼ worse" in worse
+    other = {"dataset": "lines", "dataset_fingerprint": "e" * 64}
+    two = compared(
+        [make_trial(0.9), make_trial(0.9, **other)],
+        [make_trial(0.6, draw=1), make_trial(0.9, **other)],
+    )
+    assert headline(two).startswith("**Significantly worse:** tiny@scratch on bands, fast (bal")
     equal = comparisons_text(compared([make_trial()], [make_trial()]), "plain")
     assert equal.startswith("No regression detected.\n")
     missing = comparisons_text(compared([make_trial()], []), "github")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -258,6 +258,15 @@ def test_a_difference_is_printed_for_every_field_that_changes_the_fingerprint(le
     lines = list(differences(one, other))
     assert lines
     assert all(line.startswith(leaf.split(" ")[0]) for line in lines)
+
+
+def test_a_parameter_without_a_default_is_described_as_required():
+    @dataclass(frozen=True)
+    class Parameters:
+        name: str
+
+    method = Method("own", fit=print, parameters=Parameters)
+    assert describe_method(method) == [("name", "(required)")]
 
 
 def test_a_method_is_described_by_its_parameters_and_defaults():

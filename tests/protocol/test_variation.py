@@ -60,6 +60,8 @@ def test_values_of_the_option_are_toml_or_words():
         "copies": ["keep", "drop"],
         "deterministic": [True],
     }
+    tables = parse_vary(["penalties=[0.1, 1.0],[10.0]", "split.shots=5", "split.shots=10,all"])
+    assert tables == {"penalties": [[0.1, 1.0], [10.0]], "split.shots": [5, 10, "all"]}
 
 
 @pytest.mark.parametrize("option", ["split.shots", "=5", "split.shots=", ""])

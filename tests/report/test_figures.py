@@ -309,6 +309,11 @@ def test_what_a_table_does_not_have_is_a_sentence(make_record):
         learning(regression)
     with pytest.raises(UsageError, match="fewer than two rows have a cost"):
         cost(regression, regression.metrics[0])
+    with pytest.raises(UsageError, match="MAE is defined for fewer than two rows"):
+        differences(regression, regression.metrics[0])
+    undefined = next(m for m in regression.metrics if not regression.rows[0].cells[m.name].defined)
+    with pytest.raises(UsageError, match=f"{undefined.label} is undefined for all rows"):
+        forest(regression, undefined)
 
 
 def test_svg_takes_the_colours_of_the_page_and_has_ids_of_its_own(table):

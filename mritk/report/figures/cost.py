@@ -42,7 +42,9 @@ def cost(table: Table, metric: Metric) -> Figure:
         if column.name in row.cost and row.cells[metric.name].defined
     ]
     if not points:
-        raise UsageError(f"no row with a cost has a {metric.label}, so there is no plot")
+        raise UsageError(
+            f"{metric.label} is undefined for all rows with a cost, so there is no plot"
+        )
     with rc_context(STYLE):
         figure, (axes,) = panels(1, width=7.0, height=4.2)
         front = _front([(x, y) for x, y, _ in points], column, metric)

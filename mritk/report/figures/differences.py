@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mritk.errors import UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.metric import Metric
 from mritk.report.style import STYLE, legend_below, panels, short, width_of
@@ -19,8 +20,14 @@ UNTESTED = "In brackets: not tested."
 
 
 def differences(table: Table, metric: Metric) -> Figure:
-    """Draw row minus column; framed where significant, in brackets where nothing was tested."""
+    """Draw row minus column; framed where significant, in brackets where nothing was tested.
+
+    Raises:
+        UsageError: Fewer than two rows have a score.
+    """
     names = [row.name for row in table.rows if row.cells[metric.name].defined]
+    if len(names) < 2:
+        raise UsageError(f"{metric.label} is defined for fewer than two rows, so there is no plot")
     at = {name: number for number, name in enumerate(names)}
     values = np.full((len(names), len(names)), math.nan)
     decided, tested = np.zeros(values.shape, dtype=bool), np.ones(values.shape, dtype=bool)

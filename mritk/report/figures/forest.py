@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
 from mritk.report.chance import chance_of
 from mritk.report.style import (
@@ -30,8 +31,14 @@ SHARED = "Rows that share a letter (tie) do not differ significantly."
 
 
 def forest(table: Table, metric: Metric) -> Figure:
-    """Draw scores and intervals of all rows; numbers and letters of ties stand at the right."""
+    """Draw scores and intervals of all rows; numbers and letters of ties stand at the right.
+
+    Raises:
+        UsageError: No row has a score.
+    """
     rows = [row for row in table.rows if row.cells[metric.name].defined]
+    if not rows:
+        raise UsageError(f"{metric.label} is undefined for all rows, so there is no plot")
     tied = metric is table.metrics[0] and len([row for row in rows if row.tie]) > 1
     with rc_context(STYLE):
         width, height = 5.6 + width_of(row.name for row in rows), 1.1 + 0.28 * max(2, len(rows))
