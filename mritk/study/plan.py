@@ -28,6 +28,7 @@ from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.study.candidate import Alone, Candidate
+from mritk.study.data_options import DataOptions
 from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.study.refusals import (
     require_fit,
@@ -127,7 +128,7 @@ class Planner:
             samples, skipped = self._read(identified, index, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
-                narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
+                narrow = _narrowed(benchmark, name, opened.told, *recipe)
                 for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
                     parts.setdefault(trial.id, (narrow, candidate))
@@ -288,21 +289,19 @@ class Planner:
                 yield protocol, _given(backbone, protocol)
 
 
-def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
+def _narrowed(
+    benchmark: Benchmark, dataset: str, told: DataOptions, protocol: str, changes: Changes
+) -> Benchmark:
     # A class that another dataset has would be missed in this one, and patients that are told of
     # another one refused.
-    return replace(benchmark, datasets=(name,), data=opened.told)
+    vary = {key: [value] for key, value in changes.items()}
+    return replace(benchmark, datasets=(dataset,), data=told, protocols=(protocol,), vary=vary)
 
 
 def _given(backbone: Backbone, protocol: Protocol) -> Backbone:
     """Return the backbone with the input contract that the protocol asks for."""
     normalised = backbone.normalised(protocol.normalisation, protocol.normalise_again)
     return normalised.resized(protocol.resize)
-
-
-def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
-    vary = {key: [value] for key, value in changes.items()}
-    return replace(benchmark, protocols=(name,), vary=vary)
 
 
 def _divided(
