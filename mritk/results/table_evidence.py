@@ -91,25 +91,9 @@ class TableEvidence:
             cleaned[first] = replace(cleaned[first], interval=self.clean[row.name])
         return replace(row, cells=cells, clean_cells=cleaned, tie=self.ties.get(row.name, ""))
 
-    def as_data(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "intervals": {
-                row: {name: _plain(asdict(interval)) for name, interval in found.items()}
-                for row, found in self.intervals.items()
-            },
-            "clean": {row: _plain(asdict(interval)) for row, interval in self.clean.items()},
-            "ties": dict(self.ties),
-            "comparisons": {
-                name: [_plain(asdict(comparison)) for comparison in found]
-                for name, found in self.comparisons.items()
-            },
-            "detectable": float(self.detectable),
-        }
-
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> TableEvidence:
-        """Return that of :meth:`as_data`."""
+        """Return that of which ``asdict`` made plain data."""
         return cls(
             {
                 row: {name: Interval(**interval) for name, interval in found.items()}
@@ -154,13 +138,6 @@ def evidence_of(
         kept,
         table_key("evidence", in_order, metrics, analysis),
         make,
-        as_data=TableEvidence.as_data,
+        as_data=asdict,
         from_data=TableEvidence.from_data,
     )
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers of numpy as those of Python."""
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return value.item() if hasattr(value, "item") else value
