@@ -11,7 +11,6 @@ from typing import Any
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import SD, columns_of, name_text
 from mritk.results.footnotes import footnotes
-from mritk.results.group_table import GroupTable
 from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
 from mritk.results.interval_data import interval_as_data
 from mritk.results.table import Cell, Leaderboard, Row, Table
@@ -133,36 +132,29 @@ def _block(
             title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.called}"
             tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
         return "\n\n".join(tables)
+    parts = [(name_text(caption(table), style), shown, footnotes(table))]
+    parts += [(group_title(g), group_columns(g, style), group_notes(g)) for g in table.groups]
+    return "\n\n".join(_with_notes(*part, style, width) for part in parts)
+
+
+def _with_notes(
+    title: str, columns: Sequence[Column], notes: Sequence[str], style: str, width: int | None
+) -> str:
+    """Return a table below its title and above its notes."""
+    dropped: Sequence[Column] = ()
     if style == "html":
-        body = _html(shown)
-        dropped: list[Column] = []
+        body = _html(columns)
     else:
-        shown, dropped = fitted(shown, style, width)
-        body = text_table(shown, style)
-    head = sentences([name_text(caption(table), style)], style, width)
-    notes = [*left_out(dropped, "leaderboard"), *footnotes(table), *_of_columns(shown)]
-    blocks = [f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"]
-    blocks += [_group_block(groups, style, width) for groups in table.groups]
-    return "\n\n".join(blocks)
+        columns, dropped = fitted(columns, style, width)
+        body = text_table(columns, style)
+    notes = [*left_out(dropped, "leaderboard"), *notes, *_of_columns(columns)]
+    return "\n\n".join([sentences([title], style, width), body, sentences(notes, style, width)])
 
 
 def _of_columns(shown: Sequence[Column]) -> list[str]:
     """Return what a reader must know of columns that not every table has."""
     has_sd = any(column.heading == SD for column in shown)
     return ["SD: over trials (seeds and folds)."] if has_sd else []
-
-
-def _group_block(groups: GroupTable, style: str, width: int | None) -> str:
-    columns = group_columns(groups, style)
-    dropped: list[Column] = []
-    if style == "html":
-        body = _html(columns)
-    else:
-        columns, dropped = fitted(columns, style, width)
-        body = text_table(columns, style)
-    head = sentences([group_title(groups)], style, width)
-    notes = [*left_out(dropped, "leaderboard"), *group_notes(groups)]
-    return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
 
 
 def _html(columns: Sequence[Column]) -> str:
