@@ -18,6 +18,8 @@ from mritk.results.trial_facts import TrialFacts
 from mritk.text.listed import listed
 
 Rows = Mapping[str, Sequence[TableTrial]]
+# Ensembles of one kind, and what a reader must know of them.
+Made = tuple[list[Mixture], str]
 GREEDY = "greedy ensemble"
 
 
@@ -49,7 +51,7 @@ def ensembles_of(rows: Rows, kinds: Sequence[str]) -> Ensembles:
     there = {name: trials for name, trials in sorted(rows.items()) if trials}
     for kind in dict.fromkeys(kinds):
         try:
-            mixtures = KINDS[kind](there)
+            mixtures, note = KINDS[kind](there)
             records = [mixture.record() for mixture in mixtures]
         except Undefined as why:
             made.notes.append(f"No ensemble of {kind}: {why}.")
@@ -57,11 +59,11 @@ def ensembles_of(rows: Rows, kinds: Sequence[str]) -> Ensembles:
         for mixture, record in zip(mixtures, records, strict=True):
             made.trials.append(TableTrial.of(record))
             made.members[record.id] = [trial.facts for trial, _ in mixture.chosen]
-        made.notes.append(NOTES[kind](mixtures, there))
+        made.notes.append(note)
     return made
 
 
-def _of_seeds(rows: Rows) -> list[Mixture]:
+def _of_seeds(rows: Rows) -> Made:
     """Return, for each row and fold, the mixture of all its seeds."""
     seeds = {name: len({trial.facts.seed for trial in trials}) for name, trials in rows.items()}
     mixtures = [
@@ -70,10 +72,13 @@ def _of_seeds(rows: Rows) -> list[Mixture]:
     ]
     if not mixtures:
         raise Undefined("no row has two seeds")
-    return mixtures
+    return mixtures, (
+        "× seeds: mean prediction of the networks of all seeds of a row, which counts as one run; "
+        "its cost is theirs together."
+    )
 
 
-def _of_folds(rows: Rows) -> list[Mixture]:
+def _of_folds(rows: Rows) -> Made:
     """Return, for each row and seed, the mixture of all its folds."""
     mixtures = []
     for _, seed, members in _several(rows, lambda facts: facts.seed):
@@ -85,19 +90,24 @@ def _of_folds(rows: Rows) -> list[Mixture]:
         mixtures.append(_plain(f"×{len(members)} folds", seed, POOLED, members))
     if not mixtures:
         raise Undefined("no row has two folds")
-    return mixtures
+    note = "× folds: mean prediction of the networks of all draws; its cost is theirs together."
+    return mixtures, note
 
 
-def _of_rows(rows: Rows) -> list[Mixture]:
+def _of_rows(rows: Rows) -> Made:
     """Return, for each seed and fold that all rows have, the mixture of the rows."""
     name = f"ensemble of {len(rows)} rows"
-    return [
+    mixtures = [
         Mixture(name, seed, fold, members, equal_weights(len(members)))
         for (seed, fold), members in _of_all(rows).items()
     ]
+    return mixtures, (
+        f"{name}: mean prediction of {listed(list(rows))}, seed by seed. Its cost is theirs "
+        "together."
+    )
 
 
-def _greedy(rows: Rows) -> list[Mixture]:
+def _greedy(rows: Rows) -> Made:
     """Return, for each seed and fold that all rows have, the mixture that validation chose."""
     mixtures = []
     for (seed, fold), members in _of_all(rows).items():
@@ -111,7 +121,11 @@ def _greedy(rows: Rows) -> list[Mixture]:
             raise Undefined("there is no validation sample that all rows have")
         weights = greedy_weights(parts[0].target, [part.score for part in parts])
         mixtures.append(Mixture(GREEDY, seed, fold, members, weights))
-    return mixtures
+    means = np.mean([mixture.weights for mixture in mixtures], axis=0)
+    chosen = sorted(zip(-means, rows, strict=True))
+    told = listed([f"{name} {-weight:.2f}" for weight, name in chosen if weight < 0])
+    many = f" (mean weights over {len(mixtures)} trials)" if len(mixtures) > 1 else ""
+    return mixtures, f"{GREEDY}: selected by the loss on the validation set{many}: {told}."
 
 
 def _of_all(rows: Rows) -> dict[tuple[int, int], list[TableTrial]]:
@@ -141,44 +155,9 @@ def _plain(of: str, seed: int, fold: int, members: Sequence[TableTrial]) -> Mixt
     return Mixture(name, seed, fold, members, equal_weights(len(members)))
 
 
-# -- what is said of them --------------------------------------------------------------------------
-
-
-def _note_of_seeds(mixtures: Sequence[Mixture], rows: Rows) -> str:
-    return (
-        "× seeds: mean prediction of the networks of all seeds of a row, which counts as one run; "
-        "its cost is theirs together."
-    )
-
-
-def _note_of_folds(mixtures: Sequence[Mixture], rows: Rows) -> str:
-    return "× folds: mean prediction of the networks of all draws; its cost is theirs together."
-
-
-def _note_of_rows(mixtures: Sequence[Mixture], rows: Rows) -> str:
-    return (
-        f"{mixtures[0].name}: mean prediction of {listed(list(rows))}, seed by seed. Its cost is "
-        "theirs together."
-    )
-
-
-def _note_of_greedy(mixtures: Sequence[Mixture], rows: Rows) -> str:
-    weights = np.mean([mixture.weights for mixture in mixtures], axis=0)
-    chosen = sorted(zip(-weights, rows, strict=True))
-    members = listed([f"{name} {-weight:.2f}" for weight, name in chosen if weight < 0])
-    many = f" (mean weights over {len(mixtures)} trials)" if len(mixtures) > 1 else ""
-    return f"{GREEDY}: selected by the loss on the validation set{many}: {members}."
-
-
-KINDS: Mapping[str, Callable[[Rows], list[Mixture]]] = {
+KINDS: Mapping[str, Callable[[Rows], Made]] = {
     "seeds": _of_seeds,
     "folds": _of_folds,
     "backbones": _of_rows,
     "greedy": _greedy,
-}
-NOTES: Mapping[str, Callable[[Sequence[Mixture], Rows], str]] = {
-    "seeds": _note_of_seeds,
-    "folds": _note_of_folds,
-    "backbones": _note_of_rows,
-    "greedy": _note_of_greedy,
 }
