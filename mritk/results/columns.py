@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
-from mritk.results.cost import COLUMNS, CostColumn
+from mritk.results.cost import COLUMNS
 from mritk.results.table import Cell, Row, Table
 from mritk.text.markdown import escape
 from mritk.text.numbers import decimals
@@ -53,54 +53,44 @@ def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[C
     """
     first, *others = table.metrics
     wanted = usual_columns(table) if wanted is None else wanted
-    shown: list[Column] = []
+    rows, shown = table.rows, list[Column]()
 
-    def add(heading: str, text: Callable[[Row], str], keep: float, *, right: bool = False) -> None:
-        cells = [text(row) for row in table.rows]
+    def add(heading: str, cells: Sequence[str], keep: float, *, right: bool = False) -> None:
         shown.append(Column(heading.rstrip(), cells, keep, right))
 
-    add("backbone", lambda row: name_text(row.keys["backbone"], style), math.inf)
-    if len({row.keys["augmentation"] for row in table.rows}) > 1:
-        add("augmentation", lambda row: name_text(row.keys["augmentation"], style), math.inf)
+    def names(key: str) -> list[str]:
+        return [name_text(row.keys[key], style) for row in rows]
+
+    add("backbone", names("backbone"), math.inf)
+    if len({row.keys["augmentation"] for row in rows}) > 1:
+        add("augmentation", names("augmentation"), math.inf)
     if not table.one_protocol:
-        add("protocol", lambda row: name_text(row.keys["protocol"], style), math.inf)
+        add("protocol", names("protocol"), math.inf)
     if "method" in wanted:
-        add("method", lambda row: name_text(row.keys["method"], style), KEEP_TIE)
-    if len([row for row in table.rows if row.tie]) > 1:
-        add("tie", lambda row: row.tie or "–", KEEP_TIE)
-    heading, are_clean = first.label, any(row.clean_cells for row in table.rows)
+        add("method", names("method"), KEEP_TIE)
+    if len([row for row in rows if row.tie]) > 1:
+        add("tie", [row.tie or "–" for row in rows], KEEP_TIE)
+    heading, are_clean = first.label, any(row.clean_cells for row in rows)
     if are_clean:  # the metric that sorts, on both sets
         heading = f"{first.label} ({table.test_samples})"
-    add(
-        f"{heading} {first.arrow}",
-        lambda row: cell_text(row.cells[first.name], row.marks),
-        math.inf,
-    )
-    if "sd" in wanted and any(row.trials > 1 for row in table.rows):
-        add(SD, lambda row: decimals(row.cells[first.name].spread), KEEP_SD)
+    sorting = [cell_text(row.cells[first.name], row.marks) for row in rows]
+    add(f"{heading} {first.arrow}", sorting, math.inf)
+    if "sd" in wanted and any(row.trials > 1 for row in rows):
+        add(SD, [decimals(row.cells[first.name].spread) for row in rows], KEEP_SD)
     if are_clean:
-        add(
-            f"clean ({table.clean_samples}) {first.arrow}",
-            lambda row: cell_text(row.clean_cells.get(first.name), row.marks),
-            KEEP_CLEAN,
-        )
+        clean = [cell_text(row.clean_cells.get(first.name), row.marks) for row in rows]
+        add(f"clean ({table.clean_samples}) {first.arrow}", clean, KEEP_CLEAN)
     every = "intervals" in wanted
     for number, metric in enumerate(others):
-
-        def metric_cell(row: Row, name: str = metric.name) -> str:
-            return cell_text(row.cells[name], row.marks, interval=every)
-
-        add(f"{metric.label} {metric.arrow}", metric_cell, KEEP_METRIC - number)
+        cells = [cell_text(row.cells[metric.name], row.marks, interval=every) for row in rows]
+        add(f"{metric.label} {metric.arrow}", cells, KEEP_METRIC - number)
     for number, column in enumerate(COLUMNS):
-        if column.name in wanted and any(column.name in row.cost for row in table.rows):
-
-            def cost_cell(row: Row, column: CostColumn = column) -> str:
-                return column.text(row.cost.get(column.name, math.nan))
-
-            add(f"{column.label} {column.arrow}", cost_cell, KEEP_COST - number, right=True)
+        if column.name in wanted and any(column.name in row.cost for row in rows):
+            costs = [column.text(row.cost.get(column.name, math.nan)) for row in rows]
+            add(f"{column.label} {column.arrow}", costs, KEEP_COST - number, right=True)
     if "trials" in wanted:
-        differ = len({_trials(row) for row in table.rows}) > 1
-        add("trials", _trials, KEEP_TRIALS if differ else 0, right=True)
+        trials = [_trials(row) for row in rows]
+        add("trials", trials, KEEP_TRIALS if len(set(trials)) > 1 else 0, right=True)
     return shown
 
 
