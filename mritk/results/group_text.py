@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mritk.results.columns import conservative_note, interval_text, name_text
@@ -92,17 +91,13 @@ def groups_as_data(table: GroupTable) -> dict[str, Any]:
         "rows": [
             {
                 "name": row.name,
-                "groups": _cells_as_data(row.scores),
+                "groups": {group: _cell_as_data(cell) for group, cell in row.scores.items()},
                 "worst": _cell_as_data(row.worst),
                 "gap": _cell_as_data(row.gap),
             }
             for row in table.rows
         ],
     }
-
-
-def _cells_as_data(cells: Mapping[str, GroupCell]) -> dict[str, Any]:
-    return {group: _cell_as_data(cell) for group, cell in cells.items()}
 
 
 def _cell_as_data(cell: GroupCell) -> dict[str, Any]:
