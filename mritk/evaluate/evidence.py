@@ -1,8 +1,4 @@
-"""What stored predictions can bear: intervals, differences and ties of the rows of one table.
-
-All rows are resampled together: one draw of patients serves every row, run and metric, so that
-differences between rows are paired.
-"""
+"""What stored predictions can bear: intervals, differences and ties of the rows of one table."""
 
 from __future__ import annotations
 
@@ -230,12 +226,15 @@ class Evidence(RunValues):
             nan = math.nan
             return Comparison(first, second, metric.name, nan, none, nan, nan, better, nan, 0)
         low, high = metric.bounds
-        different = self._other_samples(*pair, metric)
-        p = math.nan if different else self._p(found, pair, metric)
+        trials = ((self.rows[first][a], self.rows[second][b]) for a, b in self._common(*pair))
+        untested = other_samples(metric, trials)
+        p = math.nan if untested else self._p(found, pair, metric)
         interval = found.interval(self.units, (low - high, high - low), self.method, Scale())
-        if (without := different or metric.no_interval) and not interval.reason:
+        if (without := untested or metric.no_interval) and not interval.reason:
             interval = Interval.undefined(without)
         unknown = found.training is None and math.isnan(p) and not math.isnan(found.point)
+        if unknown and not untested:
+            untested = ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN
         return Comparison(
             first,
             second,
@@ -247,16 +246,8 @@ class Evidence(RunValues):
             higher_is_better=better,
             dof=found.dof,
             runs=runs,
-            untested=different or (self._one_run(pair) if unknown else ""),
+            untested=untested,
         )
-
-    def _one_run(self, pair: tuple[str, str]) -> str:
-        return ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN
-
-    def _other_samples(self, first: str, second: str, metric: Metric) -> str:
-        common = self._common(first, second)
-        trials = ((self.rows[first][a], self.rows[second][b]) for a, b in common)
-        return other_samples(metric, trials)
 
     def _p(self, found: Estimate, pair: tuple[str, str], metric: Metric) -> float:
         from scipy.stats import norm, t
