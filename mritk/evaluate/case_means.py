@@ -63,15 +63,11 @@ def of_region(metric: Metric, region: str, place: int) -> Metric:
     only = slice(place, place + 1)
     of_all, resampled, left_out = metric.function, metric.resampled, metric.left_out
 
-    def resamples_of_region(samples: Resamples) -> np.ndarray:
-        assert resampled is not None
-        return resampled(_only(samples, only))
-
     return replace(
         metric,
         name=f"{metric.name}[{region}]",
         label=f"{metric.label} {region}",
         function=lambda targets, scores, weights: of_all(targets, scores[:, only], weights),
-        resampled=None if resampled is None else resamples_of_region,
+        resampled=None if resampled is None else lambda samples: resampled(_only(samples, only)),
         left_out=None if left_out is None else lambda scores: left_out(scores[:, only]),
     )
