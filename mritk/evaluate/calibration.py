@@ -70,15 +70,9 @@ class Reliability:
         return float(np.average(gaps, weights=self.count[some]))
 
 
-def reliability(targets: np.ndarray, scores: np.ndarray, k: int | None = None) -> Reliability:
-    """Return the reliability data of the decision, or of the probability of class ``k``.
-
-    Args:
-        targets: (N,) class indices.
-        scores: (N, classes) logits.
-        k: A class; None: the class that is decided for.
-    """
-    probability, right = _claims(targets, scores, k)
+def reliability(targets: np.ndarray, scores: np.ndarray) -> Reliability:
+    """Return the reliability data of decisions, from class indices (N,) and logits (N, classes)."""
+    probability, right = _claims(targets, scores)
     bins = bin_of(probability)
     count = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):
@@ -88,9 +82,12 @@ def reliability(targets: np.ndarray, scores: np.ndarray, k: int | None = None) -
 
 
 def _claims(
-    targets: np.ndarray, scores: np.ndarray, k: int | None
+    targets: np.ndarray, scores: np.ndarray, k: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what is claimed with which probability (N,), and whether it is right (N,)."""
+    """Return what is claimed with which probability (N,), and whether it is right (N,).
+
+    The claim is the class that is decided for, or class ``k``.
+    """
     probabilities = probabilities_of(scores)
     if k is not None:
         return probabilities[:, k], (targets == k).astype(np.float64)
