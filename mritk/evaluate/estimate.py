@@ -113,14 +113,9 @@ class Estimate:
             self.degenerate,
         )
 
-    @property
-    def widening(self) -> float:
-        """Ratio of Student's to the normal quantile."""
-        return quantile(self.dof) / quantile(math.inf)
-
     def _percentile(self) -> tuple[float, float]:
         low, high = np.quantile(self.replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        c = self.widening
+        c = quantile(self.dof) / quantile(math.inf)  # Student's to the normal one
         return self.point + c * (low - self.point), self.point + c * (high - self.point)
 
     def _bca(self, units: Units) -> tuple[float, float]:
