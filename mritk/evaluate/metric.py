@@ -35,6 +35,11 @@ class Value:
     value: float
     reason: str = ""
 
+    @classmethod
+    def of(cls, value: float, reason: str = "it is NaN") -> Value:
+        """Return a value; only NaN has the reason."""
+        return cls(float(value), reason if math.isnan(value) else "")
+
 
 @dataclass(frozen=True)
 class Metric(Record):
@@ -126,13 +131,13 @@ class Metric(Record):
             weights = np.ones(len(targets))
         try:
             if not self.per_class:
-                return _value(float(self.function(targets, scores, weights)))
+                return Value.of(self.function(targets, scores, weights))
             present = np.unique(targets[weights > 0])
             absent = np.setdiff1d(np.arange(scores.shape[1]), present)
             if len(absent) and not leave_out_absent:
                 return Value(math.nan, f"class number {absent[0]} has no sample")
             values = np.asarray(self.function(targets, scores, weights))
-            return _value(float(np.mean(values[present])))
+            return Value.of(float(np.mean(values[present])))
         except Undefined as undefined:
             return Value(math.nan, str(undefined))
 
@@ -191,7 +196,3 @@ class Metric(Record):
                         resamples.targets[some], resamples.scores[some], weights[some]
                     )
         return found
-
-
-def _value(value: float) -> Value:
-    return Value(value, "it is NaN" if math.isnan(value) else "")

@@ -33,10 +33,11 @@ def run_value(
     """
     found = [metric.compute(*fold, leave_out_absent=partial) for fold in folds]
     undefined = next((value for value in found if math.isnan(value.value)), None)
-    if undefined is None and not (partial and metric.per_class):
-        return Value(float(np.mean([value.value for value in found])))
-    if not metric.per_class or not all(np.isfinite(scores).all() for _, scores in folds):
-        return undefined or Value(float(np.mean([value.value for value in found])))
+    mean = undefined or Value(float(np.mean([value.value for value in found])))
+    if not metric.per_class or (undefined is None and not partial):
+        return mean
+    if not all(np.isfinite(scores).all() for _, scores in folds):
+        return mean
     try:
         parts = [classes_of(metric, *fold) for fold in folds if len(fold[0])]
     except Undefined as why:
@@ -44,8 +45,7 @@ def run_value(
     tested = sum((shares[0] for _, shares in parts), np.zeros(folds[0][1].shape[1])) > 0
     if not tested.all() and not (partial and tested.any()):
         return Value(math.nan, f"class number {int(np.argmin(tested))} has no sample in any fold")
-    value = float(over_folds(parts, np.flatnonzero(tested))[0])
-    return Value(value, "it is NaN" if math.isnan(value) else "")
+    return Value.of(over_folds(parts, np.flatnonzero(tested))[0])
 
 
 def classes_of(metric: Metric, targets: np.ndarray, scores: np.ndarray) -> FoldClasses:

@@ -69,11 +69,7 @@ def per_class(
             name,
             int(support[k]),
             float(support[k] / max(1, support.sum())),
-            {score: _value(values[k], SCORES[score][1]) for score, values in found.items()},
+            {score: Value.of(values[k], SCORES[score][1]) for score, values in found.items()},
         )
         for k, name in enumerate(classes)
     ]
-
-
-def _value(value: float, reason: str) -> Value:
-    return Value(float(value), reason if np.isnan(value) else "")
