@@ -154,7 +154,7 @@ def strata_of_folds(unit: np.ndarray, label: np.ndarray, fold: np.ndarray) -> Un
     return replace(whole, stratum=stratum.astype(np.int64))
 
 
-def numbered(names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Return the number of each name, (N,) int64, and the distinct names in that order."""
-    distinct, numbers = np.unique(np.asarray(names, dtype=str), return_inverse=True)
-    return numbers.astype(np.int64), distinct.tolist()
+def numbered(names: Sequence[str]) -> np.ndarray:
+    """Return the number of each name among the distinct ones in their order, (N,) int64."""
+    _, numbers = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+    return numbers.astype(np.int64)

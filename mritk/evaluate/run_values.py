@@ -19,7 +19,7 @@ from mritk.evaluate.measured import MeasuredCases
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
 from mritk.evaluate.resamples import Resamples
-from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds
+from mritk.evaluate.resampling import Units, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
 from mritk.machine.in_threads import made_in_threads
 
@@ -122,9 +122,8 @@ class RunValues:
 
     @cached_property
     def names(self) -> dict[str, int]:
-        units = [name for trials in self.rows.values() for t in trials for name in t.unit]
-        _, names = numbered(units)
-        return {name: number for number, name in enumerate(names)}
+        units = {name for trials in self.rows.values() for t in trials for name in t.unit}
+        return {name: number for number, name in enumerate(sorted(units))}
 
     @cached_property
     def units(self) -> Units:

@@ -84,18 +84,16 @@ def covariate_alone(record: TrialRecord, name: str) -> Alone:
         UsageError: There is no such covariate of numbers, or too few patients know it.
     """
     test = record.predictions["test"]
-    if name not in numeric_covariates(record):
-        known = ", ".join(numeric_covariates(record)) or "none"
+    if name not in (known := numeric_covariates(record)):
         raise UsageError(
             f"the samples of {record.dataset} have no numeric covariate {name!r}; available: "
-            f"{known}"
+            f"{', '.join(known) or 'none'}"
         )
     values = np.asarray(test.covariates[name], dtype=np.float64)
     known_rows = np.isfinite(values)
     test, values = test.only(known_rows), values[known_rows]
-    unit, _ = numbered(test.unit)
     try:
-        scores = probe_scores(values[:, None], test.target, unit)
+        scores = probe_scores(values[:, None], test.target, numbered(test.unit))
     except Undefined as why:
         raise UsageError(f"{name} alone cannot be scored: {why}") from why
     metric = find_metric(METRIC, record.task)

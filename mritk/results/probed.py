@@ -60,9 +60,8 @@ def _probed(
     classes = covariate.in_order(list(names))
     _require_patients(record, covariate, {c: set(test.only(groups == c).unit) for c in classes})
     target = np.asarray([classes.index(group) for group in groups], dtype=np.int64)
-    unit, _ = numbered(test.unit)
     try:
-        score = probe_scores(embedding, target, unit)
+        score = probe_scores(embedding, target, numbered(test.unit))
     except Undefined as why:
         raise UsageError(
             f"{covariate.called} cannot be predicted for trial {record.id}: {why}"
