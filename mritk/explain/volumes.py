@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,16 +36,10 @@ def write_volumes(
     for name, file, values in zip(ids, files, maps, strict=True):
         space = Space.of(samples, rows[name], values.shape)
         content = space.image(np.asarray(values, dtype=np.float32)).to_bytes()
-        write_whole(folder / f"{file}.nii.gz", _packed(content))
+        write_whole(folder / f"{file}.nii.gz", gzip.compress(content, compresslevel=6, mtime=0))
 
 
 def file_name(sample: str) -> str:
     """Return the id of a sample, or of a frame, as a file name without the ending of a volume."""
     stem = re.sub(r"\.nii(\.gz)?(?=#\d+$|$)", "", sample)
     return UNSAFE.sub("_", stem).strip("._") or "sample"
-
-
-def _packed(content: bytes) -> bytes:
-    import gzip
-
-    return gzip.compress(content, compresslevel=6, mtime=0)
