@@ -11,13 +11,14 @@ only one map has is 0, so that nobody gains by leaving it out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
 from mritk.evaluate.case_means import column, means_of_columns
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
-from mritk.tasks.segmentation import MEASURES
+from mritk.tasks.segmentation import MEASURES, Segmentation
 from mritk.tasks.task import Task
 
 NO_CASE = "no case has the region in both label maps"
@@ -62,15 +63,15 @@ SEGMENTATION = tuple(
 
 def of_regions(task: Task) -> tuple[Metric, ...]:
     """Return the metrics of each region of a task; none if it has one region, or no label maps."""
-    if len(task.columns) <= len(MEASURES):
+    regions = region_names(task)
+    if len(regions) < 2:
         return ()
     return tuple(
-        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", column(number))
-        for number, name in enumerate(task.columns)
+        _metric(f"{kind}[{region}]", kind, f" {region}", column(number))
+        for number, (kind, region) in enumerate(product(MEASURES, regions))
     )
 
 
 def region_names(task: Task) -> tuple[str, ...]:
     """Return the regions of a task in the order in which they are measured; empty for others."""
-    count = len(task.columns) // len(MEASURES)
-    return tuple(name.partition("[")[2][:-1] for name in task.columns[:count])
+    return tuple(task.regions) if isinstance(task, Segmentation) else ()
