@@ -97,14 +97,15 @@ def cost_of(trials: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """
     costs: dict[str, float] = {}
     for column in COLUMNS:
-        values = [_stored(cost, column.key) for cost in trials]
+        values = [stored_cost(cost, column.key) for cost in trials]
         if values and all(map(math.isfinite, values)):
             combine: Callable[..., float] = np.sum if column.total else np.mean
             costs[column.name] = float(combine(values)) / column.scale
     return costs
 
 
-def _stored(cost: Mapping[str, float], key: str) -> float:
+def stored_cost(cost: Mapping[str, float], key: str) -> float:
+    """Return one of the costs of a trial, ``seconds`` of all its phases; NaN where unknown."""
     if key == "seconds":  # phases are stored apart
         phases = [value for name, value in cost.items() if name.startswith("seconds_")]
         return sum(phases) if phases else math.nan

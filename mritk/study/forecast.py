@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mritk.results.cost import stored_cost
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_index import TrialIndex
 from mritk.store.folder import ResultsFolder
@@ -91,8 +92,7 @@ def _known(values: Mapping[Key, Iterable[float]]) -> dict[Key, list[float]]:
 
 def _seconds(cost: Cost) -> float:
     """Return the seconds of a trial; NaN where a part of them was spent before a stop."""
-    phases = [seconds for name, seconds in cost.items() if name.startswith("seconds_")]
-    return sum(phases) if phases and RESUMED not in cost else math.nan
+    return math.nan if RESUMED in cost else stored_cost(cost, "seconds")
 
 
 def _kin(trial: Trial) -> Key:
