@@ -81,10 +81,7 @@ class ExplanationTable:
 
     def similarity(self, explainer: str) -> MapScore:
         """Return how alike maps are to those of random weights (Spearman's rank correlation)."""
-        metric = MAP_METRICS[SIMILARITY]
-        evidence = self._scored([explainer], [metric], np.ones(len(self.found.id), dtype=bool))
-        value = evidence.trials[explainer][0][metric.name].point
-        return MapScore(value, evidence.interval(explainer, metric))
+        return self.score(explainer, MAP_METRICS[SIMILARITY])
 
     def difference(self, explainer: str, control: str, metric: Metric) -> Comparison:
         """Return how much better a map is than its control, paired by case."""
@@ -104,21 +101,19 @@ class ExplanationTable:
 
     @cached_property
     def _located(self) -> Evidence:
-        metrics = [metric for metric in self.metrics if metric.name in LOCATED]
-        return self._scored(self.rows, metrics, self.found.located)
+        return self._scored([MAP_METRICS[name] for name in LOCATED], self.found.located)
 
     @cached_property
     def _all(self) -> Evidence:
-        metrics = [metric for metric in self.metrics if metric.name not in LOCATED]
-        return self._scored(self.rows, metrics, np.ones(len(self.found.id), dtype=bool))
+        metrics = [metric for name, metric in MAP_METRICS.items() if name not in LOCATED]
+        return self._scored(metrics, np.ones(len(self.found.id), dtype=bool))
 
-    def _scored(
-        self, rows: Sequence[str], metrics: Sequence[Metric], cases: np.ndarray
-    ) -> Evidence:
+    def _scored(self, metrics: Sequence[Metric], cases: np.ndarray) -> Evidence:
         target = self.found.target[cases]
         unit = [name for name, used in zip(self.found.unit, cases, strict=True) if used]
         scored = {
-            row: [Scored((0, 0), 0, target, self.found.scores[row][cases], unit)] for row in rows
+            row: [Scored((0, 0), 0, target, self.found.scores[row][cases], unit)]
+            for row in self.rows
         }
         return Evidence(scored, metrics, given_these_models=True)
 
