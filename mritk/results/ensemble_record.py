@@ -97,10 +97,9 @@ def common_part(records: Sequence[TrialRecord], part: str) -> list[Predictions]:
 
     A sample that only some have may be one that others were trained on. Nothing if there is none.
     """
-    parts = [record.predictions.get(part) for record in records]
-    there = [found for found in parts if found is not None]
-    if len(there) < len(records):
+    if not all(part in record.predictions for record in records):
         return []
+    there = [record.predictions[part] for record in records]
     shared = set.intersection(*(set(found.id) for found in there))
     wanted = [name for name in there[0].id if name in shared]
     return [_in_order(found, wanted) for found in there] if wanted else []

@@ -163,9 +163,7 @@ def _signs(table: Table) -> list[str]:
 
 def _undefined(table: Table) -> list[str]:
     """Say why numbers or intervals are missing."""
-    notes = []
-    notes += _clean_support(table)
-    notes += _lacking_folds(table)
+    notes = [*_clean_support(table), *_lacking_folds(table)]
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -150,11 +149,10 @@ def tested_as_json(test: Tested) -> str:
 def tested_from_json(text: str | bytes) -> Tested:
     """Return the test part of :func:`tested_as_json`."""
     ids, patients, clean, classes, support = json.loads(text)
-    known: Sequence[str] | None = clean
     return Tested(
         tuple(ids),
         tuple(patients),
-        None if known is None else tuple(known),
+        None if clean is None else tuple(clean),
         tuple(classes),
         tuple((k, samples, units) for k, samples, units in support),
     )

@@ -216,11 +216,10 @@ class TrialIndex:
 
     def table(self, key: str) -> Any:
         """Return what is kept of a table, as plain data; None if nothing is."""
-        line = self._file.lines.get(f"{TABLE}{key}")
+        line = self._file.lines.pop(f"{TABLE}{key}", None)
         if line is None:
             return None
-        # It is the last one to be forgotten.
-        self._file.lines[f"{TABLE}{key}"] = self._file.lines.pop(f"{TABLE}{key}")
+        self._file.lines[f"{TABLE}{key}"] = line  # the last one to be forgotten
         return json.loads(line)
 
     def keep_table(self, key: str, found: Any) -> None:
