@@ -154,7 +154,10 @@ class Explaining:
         """Yield cases, each with its position in the test part, and their pixels."""
         samples, backbone = self.trial.dataset.samples, self.trial.backbone
         assert backbone is not None  # there is a network
-        rows = self.trial.division.test[self.cases]
+        # Samples may be read in another order than when the trial was trained.
+        row_of = {name: row for row, name in enumerate(samples.ids)}
+        names = self.record.predictions["test"].id
+        rows = np.asarray([row_of[names[place]] for place in self.cases.tolist()])
         grid = backbone.input.grid(self.trial.input_size)
         subset = Subset.of(samples, rows, self.workspace, self.trial.protocol.preprocessing)
         dims = len(self.model.input_shape) - 1

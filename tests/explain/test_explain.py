@@ -11,6 +11,7 @@ import pytest
 
 from mritk.plugins.registry import Registry
 from mritk.store.explanations import explanations_path, read_explanations
+from mritk.study import opening
 from tests.explain.conftest import train
 
 pytestmark = pytest.mark.slow
@@ -170,6 +171,21 @@ def test_maps_are_sealed_on_the_grid_of_their_samples(explain, here, tmp_path, t
     path.write_bytes(path.read_bytes().replace(b"sub-", b"bus-", 1))
     with pytest.raises(Exception, match="was modified after it was written"):
         read_explanations(path)
+
+
+def test_samples_that_are_read_in_another_order_keep_their_maps(explain, tmp_path, monkeypatch):
+    def found(folder):
+        assert explain("planted2", "-e", "saliency", "--cases", "6", "-o", folder).code == 0
+        (path,) = folder.glob("*.h5")
+        return read_explanations(path)
+
+    before, read = found(tmp_path / "before"), opening.open_samples
+    turned = np.arange(95, -1, -1)
+    monkeypatch.setattr(opening, "open_samples", lambda *asked: read(*asked).only(turned))
+    after = found(tmp_path / "after")
+    assert after.id == before.id
+    assert after.lesion.tolist() == before.lesion.tolist() == (16 * before.target).tolist()
+    np.testing.assert_array_equal(after.maps["saliency"], before.maps["saliency"])
 
 
 def test_volumes_are_nifti_files_with_the_spacing_of_their_samples(explain, tmp_path, trial_of):
