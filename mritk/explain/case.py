@@ -23,6 +23,7 @@ class Case:
     """A test sample.
 
     Attributes:
+        id: Its id.
         pixels: (C, *spatial) float32 in [0, 1], as the network gets them.
         target: Its class.
         shape: Spatial shape of the sample as its dataset reads it.
@@ -31,6 +32,7 @@ class Case:
         lesion: bool, of ``shape``; None: it has no mask.
     """
 
+    id: str
     pixels: torch.Tensor
     target: int
     shape: tuple[int, ...]
@@ -55,7 +57,8 @@ class Case:
                     f"sample {shape}; masks must be on the grid of their samples"
                 )
         spacing = None if samples.spacing is None else samples.spacing[row]
-        return cls(pixels, int(samples.targets[row]), shape, grid, spacing, lesion)
+        target = int(samples.targets[row])
+        return cls(samples.ids[row], pixels, target, shape, grid, spacing, lesion)
 
     @property
     def lesion_size(self) -> int:

@@ -118,9 +118,8 @@ class Explaining:
                     found.forget(explainer.name)
                     failed(explainer.name, str(error))
             host = pixels.cpu().numpy()
-            names = [self.record.predictions["test"].id[place] for place, _ in cases]
-            maps[RANDOM_PLACES] = np.stack(list(map(random_places, host, names)))
-            for number, (_, case) in enumerate(cases):
+            maps[RANDOM_PLACES] = np.stack(list(map(random_places, host, (c.id for c in cases))))
+            for number, case in enumerate(cases):
                 self._keep(case, {name: values[number] for name, values in maps.items()}, found)
                 progress("explaining", len(found.lesions) / len(self.cases))
         test = self.record.predictions["test"].only(self.cases)
@@ -150,8 +149,8 @@ class Explaining:
                 found.maps.setdefault(name, []).append(own)
             found.rows.setdefault(name, []).append([scores[column] for column in COLUMNS])
 
-    def _batches(self) -> Iterator[tuple[list[tuple[int, Case]], torch.Tensor]]:
-        """Yield cases, each with its position in the test part, and their pixels."""
+    def _batches(self) -> Iterator[tuple[list[Case], torch.Tensor]]:
+        """Yield cases and their pixels."""
         samples, backbone = self.trial.dataset.samples, self.trial.backbone
         assert backbone is not None  # there is a network
         # Samples may be read in another order than when the trial was trained.
@@ -170,23 +169,18 @@ class Explaining:
         at_once = of_rank(dims, IMAGES_AT_ONCE, VOLUMES_AT_ONCE)
         for chosen in torch.arange(len(rows)).split(at_once):
             pixels = resident.batch(chosen)
-            yield (
-                [
-                    (int(self.cases[number]), Case.of(samples, int(rows[number]), one, grid))
-                    for number, one in zip(chosen.tolist(), pixels, strict=True)
-                ],
-                pixels,
-            )
+            of_batch = zip(rows[chosen.numpy()].tolist(), pixels, strict=True)
+            yield [Case.of(samples, row, one, grid) for row, one in of_batch], pixels
 
 
 def _maps(
     explainer: Explainer,
     networks: Mapping[str, nn.Module],
     batch: torch.Tensor,
-    cases: Sequence[tuple[int, Case]],
+    cases: Sequence[Case],
 ) -> dict[str, np.ndarray]:
     """Return the maps of a batch by the explainer, with the ending of each network."""
-    targets = torch.tensor([case.target for _, case in cases], device=batch.device)
+    targets = torch.tensor([case.target for case in cases], device=batch.device)
     return {
         explainer.name + ending: attributed(explainer, network, batch, targets)
         for ending, network in networks.items()
