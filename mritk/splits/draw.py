@@ -34,9 +34,9 @@ DRAWS = 20
 NOISE = 1.0
 
 
-def seed_of(seed: int, attempt: int) -> int:
-    """Return the seed of an attempt, in [0, 2**32); the first attempt has ``seed`` itself."""
-    return derive("draw", seed, attempt) % 2**32 if attempt else seed
+def seed_of(what: str, seed: int, number: int) -> int:
+    """Return the seed of a numbered draw, in [0, 2**32); the first draw has ``seed`` itself."""
+    return derive(what, seed, number) % 2**32 if number else seed
 
 
 def draw_part(
@@ -103,7 +103,7 @@ def _draw(
     np.add.at(held, (unit, strata), 1)
     best, parts = (np.inf, np.inf), []
     for attempt in range(DRAWS):
-        part = _divide(unit, strata, held, count, seed_of(seed, attempt))
+        part = _divide(unit, strata, held, count, seed_of("draw", seed, attempt))
         for choice in choices:
             found = _flaws(part, strata, count, choice)
             if found < best:

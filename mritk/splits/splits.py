@@ -14,9 +14,8 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.reading.parts import SPLITS
-from mritk.seeds import derive
 from mritk.splits.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
-from mritk.splits.draw import DRAWS, draw_parts, draw_share
+from mritk.splits.draw import DRAWS, draw_parts, draw_share, seed_of
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.made import folds_with_made
 from mritk.splits.split_rule import SplitRule, resolved_scheme
@@ -47,18 +46,15 @@ def make_folds(
     groups = linked if rule.copies == "drop" else units(samples)
     bound = Bound(samples, rule, linked, groups)
     _require_spread(bound)
-    folds: list[Fold] = []
-    for repeat in range(rule.repeats):
-        seed = derive("repeat", rule.seed, repeat) % 2**32 if repeat else rule.seed
-        folds.extend(_with_every_class(bound, seed))
-    return tuple(folds)
+    seeds = (seed_of("repeat", rule.seed, repeat) for repeat in range(rule.repeats))
+    return tuple(fold for seed in seeds for fold in _with_every_class(bound, seed))
 
 
 def _with_every_class(bound: Bound, seed: int) -> list[Fold]:
     """Return the folds of the first draw in which every part has every class."""
     absences = []
     for attempt in range(DRAWS):
-        drawn = derive("split", seed, attempt) % 2**32 if attempt else seed
+        drawn = seed_of("split", seed, attempt)
         try:
             return [finished(bound, parts, drawn, seed) for parts in _parts(bound, drawn)]
         except ClassAbsent as error:
