@@ -57,10 +57,7 @@ class Evidence(RunValues):
     def estimate(self, row: str, metric: Metric) -> Estimate:
         """Return the mean over the runs of a row, with its resampled values."""
         if metric.name not in self._estimated:
-            runs = {
-                name: self.runs(name, range(len(trials)), metric)
-                for name, trials in self.rows.items()
-            }
+            runs = {name: self.runs(name, metric) for name in self.rows}
             trained = [name not in self.derived for name in runs]
             found = self._estimates(
                 list(runs.values()), (trained, sum(trained)), metric, cautious=False

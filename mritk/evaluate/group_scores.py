@@ -68,7 +68,7 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
         for name, evidence in groups.items():
             if row in evidence.rows:
                 estimate = evidence.estimate(row, metric)
-                runs = len(evidence.runs(row, range(len(evidence.rows[row])), metric))
+                runs = len(evidence.runs(row, metric))
                 training = spread.of_row(sums[row].ratio, runs, sums[row].groups)
                 if evidence.parts > 1 or not table.dof:
                     training = None
@@ -84,7 +84,7 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
 
 def _between_runs(evidence: Evidence, row: str, metric: Metric, scale: Scale) -> _Sums:
     """Return what one group shows of the variance between the runs of a row."""
-    runs = evidence.runs(row, range(len(evidence.rows[row])), metric)
+    runs = evidence.runs(row, metric)
     points = np.asarray([run.point for run in runs])
     if len(runs) < 2 or evidence.parts > 1 or not np.isfinite(points).all():
         return _Sums()

@@ -224,11 +224,11 @@ class RunValues:
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def runs(self, row: str, trials: Sequence[int], metric: Metric) -> list[Values]:
+    def runs(self, row: str, metric: Metric) -> list[Values]:
         """Return the values of a row that are independent: see :func:`independent`."""
         runs: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for number in trials:
-            runs[self.rows[row][number].run].append(number)
+        for number, trial in enumerate(self.rows[row]):
+            runs[trial.run].append(number)
         return independent({run: self._run(row, tuple(runs[run]), metric) for run in runs})
 
     def _run(self, row: str, trials: tuple[int, ...], metric: Metric) -> Values:
