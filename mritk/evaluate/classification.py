@@ -97,7 +97,7 @@ CLASSIFICATION = (
         True,
         accuracy,
         bounds=UNIT,
-        summary=("proportion of correct decisions"),
+        summary="proportion of correct decisions",
     ),
     weighted(
         "log_loss",

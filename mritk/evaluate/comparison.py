@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 
+from mritk.evaluate.holm import holm
 from mritk.evaluate.interval import Interval
 
 
@@ -108,8 +109,6 @@ class Comparison:
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons with Holm's correction over all of them as one family."""
-    from mritk.evaluate.holm import holm
-
     corrected = holm(np.asarray([comparison.p for comparison in comparisons], dtype=np.float64))
     pairs = zip(comparisons, corrected, strict=True)
     return [replace(comparison, p_adjusted=float(p)) for comparison, p in pairs]

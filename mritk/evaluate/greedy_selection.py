@@ -46,11 +46,10 @@ def greedy_weights(targets: np.ndarray, scores: list[np.ndarray]) -> np.ndarray:
     best, least = counts, np.inf
     for step in range(1, STEPS + 1):
         mean = (total + predicted) / step
-        losses = (
-            -np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-            if of_classes
-            else (np.square(mean - targets))
-        )
+        if of_classes:
+            losses = -np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        else:
+            losses = np.square(mean - targets)
         found = losses.mean(axis=1)
         chosen = int(found.argmin())
         total, counts = total + predicted[chosen], counts.copy()
