@@ -84,9 +84,7 @@ def case_scores(
         DataError: Shapes differ, or a value is no label.
     """
     regions = list(regions_of(task, predicted, reference, spacing))
-    return np.asarray(
-        [measure(*one) for measure in (BY_NAME[name] for name in MEASURES) for one in regions]
-    )
+    return np.asarray([BY_NAME[name](*one) for name in MEASURES for one in regions])
 
 
 def regions_of(
