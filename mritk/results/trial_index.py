@@ -24,6 +24,9 @@ from mritk.store.record import TrialRecord
 from mritk.store.trial_file import TrialReader
 from mritk.store.trial_state import UnreadableTrial, UnusableTrial
 
+# What a line has of a trial alone, in this order; what trials share is kept once.
+OF_ONE_TRIAL = ("fold", "seed", "skipped", "cost", "unselected", "undefined")
+
 
 class TrialIndex:
     """The trials of a folder. What is learnt of them is kept when the ``with`` block ends well.
@@ -178,12 +181,7 @@ class TrialIndex:
             trial.stamp,
             facts.status,
             trial.seal,
-            facts.fold,
-            facts.seed,
-            facts.skipped,
-            facts.cost,
-            facts.unselected,
-            facts.undefined,
+            *(getattr(facts, name) for name in OF_ONE_TRIAL),
             share(setting_as_json(facts)),
             share(json.dumps(facts.audit)),
             None if facts.test is None else share(tested_as_json(facts.test)),
@@ -192,18 +190,13 @@ class TrialIndex:
         return json.dumps(line, separators=(",", ":")).encode()
 
     def _facts(self, trial_id: str, status: str, kept: Sequence[Any]) -> TrialFacts:
-        fold, seed, skipped, cost, unselected, undefined, setting, audit, test = kept
+        *own, setting, audit, test = kept
         return TrialFacts(
             id=trial_id,
             status=status,
-            fold=fold,
-            seed=seed,
+            **dict(zip(OF_ONE_TRIAL, own, strict=True)),
             **self._shared(setting, setting_from_json),
             audit=self._shared(audit, json.loads),
-            skipped=skipped,
-            cost=cost,
-            unselected=unselected,
-            undefined=undefined,
             test=None if test is None else self._shared(test, tested_from_json),
         )
 
