@@ -145,8 +145,7 @@ class Explaining:
             scores = {"similarity": math.nan, **case.scores(self.model, values)}
             if name + RANDOM_WEIGHTS in maps:
                 scores["similarity"] = similarity(values, maps[name + RANDOM_WEIGHTS])
-                own = case.on_its_grid(values).astype(np.float32)
-                found.maps.setdefault(name, []).append(own)
+                found.maps.setdefault(name, []).append(case.on_its_grid(values))
             found.rows.setdefault(name, []).append([scores[column] for column in COLUMNS])
 
     def _batches(self) -> Iterator[tuple[list[Case], torch.Tensor]]:
