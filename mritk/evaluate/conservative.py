@@ -25,12 +25,7 @@ LEAST_TIMES = 2  # that a patient is tested by repeated hold-out
 
 
 def why_conservative(trials: Sequence[Scored], metric: Metric) -> str:
-    """Say in a few words why Student's interval of a row may cover more than 95 %; or nothing.
-
-    Args:
-        trials: What is evaluated of the row.
-        metric: What the interval is of.
-    """
+    """Say in a few words why Student's interval of a row may cover more than 95 %; or nothing."""
     return _few_in_folds(trials) or _few_errors(trials, metric)
 
 

@@ -113,11 +113,7 @@ def _covariance(
 
 
 def delong(found: AUROCs) -> Difference:
-    """Test whether two scores have the same area.
-
-    Args:
-        found: Two areas on the same samples.
-    """
+    """Test whether two scores, of which these are the areas, have the same area."""
     from scipy.stats import norm
 
     difference = float(found.values[0] - found.values[1])

@@ -99,11 +99,9 @@ def nemenyi(scores: np.ndarray) -> np.ndarray:
 
 
 def critical_difference(datasets: int, rows: int) -> float:
-    """Return how far apart average ranks must lie to differ at 5 %: ``q √(B (B + 1) / (6 D))``.
+    """Return how far apart average ranks of B rows on D datasets must lie to differ at 5 %.
 
-    Args:
-        datasets: D.
-        rows: B.
+    It is ``q √(B (B + 1) / (6 D))``.
     """
     from scipy.stats import studentized_range
 

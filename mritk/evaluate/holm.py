@@ -6,13 +6,10 @@ import numpy as np
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Return adjusted p-values, (M,); below a level with that chance of any false one.
+    """Return adjusted p-values, (M,), of a family; below a level with that chance of a false one.
 
     NaN stays NaN and is not counted. Holm 1979, A simple sequentially rejective multiple test
     procedure, Scand. J. Stat. 6, 65–70.
-
-    Args:
-        p: (M,) p-values of one family.
     """
     adjusted = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))

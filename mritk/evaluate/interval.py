@@ -46,13 +46,9 @@ class Interval:
         dof: float = math.inf,
         bounds: tuple[float, float] = UNBOUNDED,
     ) -> Interval:
-        """Return Student's interval of a value, no wider than the bounds.
+        """Return Student's interval of a value, no wider than its bounds.
 
-        Args:
-            value: The value.
-            standard_error: Of the value.
-            dof: Degrees of freedom of the standard error; infinite: the interval is normal.
-            bounds: Of the value.
+        ``dof`` are those of the standard error; infinite: the interval is normal.
         """
         reach = quantile(dof) * standard_error
         low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])

@@ -34,11 +34,7 @@ class Scale:
         return math.isfinite(self.low) != math.isfinite(self.high)
 
     def steps(self, values: np.ndarray) -> np.ndarray:
-        """Return how much of a value one step on the scale is, (N,); 0 at a bound.
-
-        Args:
-            values: (N,) between the bounds.
-        """
+        """Return how much of values (N,) within the bounds a step on the scale is; 0 at a bound."""
         below, above = values - self.low, self.high - values
         if math.isfinite(self.low) and math.isfinite(self.high):
             return np.asarray(below * above / (self.high - self.low))
@@ -47,11 +43,7 @@ class Scale:
         return above if math.isfinite(self.high) else np.ones(len(values))
 
     def onto(self, values: np.ndarray) -> np.ndarray:
-        """Return values (N,) on the scale, where a step has the length 1.
-
-        Args:
-            values: (N,) between the bounds, at none of them.
-        """
+        """Return values (N,), at no bound, on the scale, where a step has the length 1."""
         below, above = values - self.low, self.high - values
         if math.isfinite(self.low) and math.isfinite(self.high):
             return np.log(below / above)

@@ -20,13 +20,9 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 def write_volumes(
     samples: Samples, ids: Sequence[str], maps: Sequence[np.ndarray], folder: Path
 ) -> None:
-    """Write one ``.nii.gz`` per map, (D, H, W), oriented as the closest to right, front and top.
+    """Write the map of each sample, (D, H, W), as ``.nii.gz``, named after it.
 
-    Args:
-        samples: Has the samples of the maps.
-        ids: Ids of the samples.
-        maps: Their maps.
-        folder: Where the files go, named after the samples.
+    They are oriented as the closest to right, front and top.
 
     Raises:
         StoreError: A file cannot be written.

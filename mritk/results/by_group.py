@@ -148,15 +148,9 @@ def _row(
     *,
     bare: bool,
 ) -> GroupRow:
-    """Return a row with its worst group and its gap.
+    """Return a row with its worst group and its gap; ``bare``: without intervals.
 
-    Args:
-        name: Of the row.
-        cells: Its scores by group.
-        spread: How sure they are.
-        metric: What they are.
-        unsupported: Takes groups; says why there is no interval of worst group and gap, or nothing.
-        bare: Whether to leave out intervals.
+    ``unsupported`` takes groups, and says why worst group and gap have no interval, or nothing.
     """
     values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
     if len(values) < 2:

@@ -13,11 +13,7 @@ from mritk.results.trial_facts import TrialFacts
 
 
 def clean_rows(rows: Mapping[str, Sequence[TrialFacts]]) -> list[str]:
-    """Return a sentence if rows differ in the clean samples of a fold; nothing if they do not.
-
-    Args:
-        rows: By name, the evaluated trials.
-    """
+    """Return a sentence if rows (their evaluated trials) differ in the clean samples of a fold."""
     of_fold: dict[int, set[tuple[str, ...]]] = defaultdict(set)
     counts: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for name, trials in rows.items():

@@ -45,14 +45,9 @@ class TableEvidence:
         metrics: Sequence[Metric],
         analysis: Analysis,
     ) -> TableEvidence:
-        """Compute it.
+        """Compute it from what is evaluated of the trials of each row, and of clean samples.
 
-        Args:
-            rows: The rows, best first.
-            scores: What is evaluated of the trials of each row.
-            clean_scores: The same of clean samples.
-            metrics: The columns; the first one sorts.
-            analysis: How they are evaluated.
+        The rows come best first, and so does the metric that sorts.
         """
         present = {row.name: scores[row.name] for row in rows if scores[row.name]}
         if not present:
@@ -118,12 +113,7 @@ def evidence_of(
 ) -> TableEvidence:
     """Return intervals and differences: kept ones, if all that they rest on is the same.
 
-    Args:
-        rows: The rows, best first.
-        finished: By row, its trials that are evaluated.
-        metrics: The columns; the first one sorts.
-        analysis: How predictions are evaluated.
-        kept: Where such are kept.
+    The rows come best first, with the trials of each that are evaluated; the first metric sorts.
     """
     in_order = {row.name: finished[row.name] for row in rows}
 

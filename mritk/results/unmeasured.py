@@ -17,13 +17,7 @@ from mritk.results.table_trial import TableTrial
 def undefined_of(
     rows: Mapping[str, Sequence[TableTrial]], metrics: Sequence[Metric], analysis: Analysis
 ) -> dict[str, list[tuple[Mapping[str, int], int]]]:
-    """Return, by row, the undefined cases of each trial and how many it was tested on.
-
-    Args:
-        rows: The trials of each row.
-        metrics: The columns.
-        analysis: How they are evaluated.
-    """
+    """Return, by row, the undefined cases of each trial and how many it was tested on."""
     measuring = list({of_any_region(m.name): m for m in metrics if m.measure}.values())
 
     def undefined(trial: TableTrial) -> Mapping[str, int]:

@@ -37,12 +37,7 @@ def folds_of(table: Iterable[TableTrial]) -> dict[int, set[int]]:
 
 
 def whole_runs(row: Sequence[TableTrial], folds: Mapping[int, set[int]]) -> WholeRuns:
-    """Return the whole runs among the trials of a row.
-
-    Args:
-        row: All trials of the row.
-        folds: Those that its table has, of :func:`folds_of`.
-    """
+    """Return the whole runs among all trials of a row, given the folds that its table has."""
     runs: dict[tuple[int, int], list[TableTrial]] = defaultdict(list)
     for trial in row:
         if trial.facts.finished:
