@@ -17,6 +17,7 @@ from mritk.evaluate.decisions import (
     recalls,
     specificities,
 )
+from mritk.evaluate.interval import POSITIVE
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import Form, weighted
@@ -62,7 +63,6 @@ ABSOLUTE = (
 ONE_CLASS = "all samples are of one class"
 FOR_ONE_CLASS = "all targets or all predictions are of one class"
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
-POSITIVE = (0.0, float("inf"))
 
 
 def _macro(name: str, label: str, form: Form, summary: str, **fields: Any) -> Metric:

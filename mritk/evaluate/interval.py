@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 LEVEL = 0.95
 UNBOUNDED = (-math.inf, math.inf)
+POSITIVE = (0.0, math.inf)
 
 
 @dataclass(frozen=True)

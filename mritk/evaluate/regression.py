@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mritk.evaluate.interval import POSITIVE
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import weighted
 
@@ -49,8 +50,6 @@ def _pearson(samples: Resamples) -> np.ndarray:
     of_x, of_y, both = _centred(samples)
     return np.asarray(both / np.sqrt(of_x * of_y))
 
-
-POSITIVE = (0.0, float("inf"))
 
 # The first three are the columns of a leaderboard, and the first of them sorts it.
 REGRESSION = (

@@ -16,6 +16,7 @@ from itertools import product
 import numpy as np
 
 from mritk.evaluate.case_means import column, means_of_columns
+from mritk.evaluate.interval import POSITIVE
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES, Segmentation
@@ -25,7 +26,7 @@ NO_CASE = "no case has the region in both label maps"
 # Name of the measure in columns: label, direction and bounds.
 KINDS = {
     "dice": ("Dice", True, (0.0, 1.0)),
-    "hd95": ("HD95 (mm)", False, (0.0, float("inf"))),
+    "hd95": ("HD95 (mm)", False, POSITIVE),
 }
 
 # A case without the region as predicted has no value, although the reference may have it.
