@@ -120,12 +120,8 @@ class ExplanationTable:
     def columns(self) -> list[Column]:
         """Return the table for a person."""
         shown = [metric for metric in self.metrics if metric.name in SHOWN]
-        names = [
-            f"  {row.removeprefix(name).removeprefix(', ')}"
-            if (name := row.removesuffix(RANDOM_WEIGHTS)) != row
-            else row
-            for row in self.rows
-        ]
+        control = f"  {RANDOM_WEIGHTS.removeprefix(', ')}"
+        names = [control if row.endswith(RANDOM_WEIGHTS) else row for row in self.rows]
         return [
             Column("map", names),
             *(
