@@ -47,15 +47,8 @@ def _of_regions(metric: Metric, task: Task) -> Iterator[Metric]:
 
 def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:
     """Return every metric by name."""
-    return {
-        metric.name: metric
-        for metric in (
-            *classification.CLASSIFICATION,
-            *regression.REGRESSION,
-            *segmentation.SEGMENTATION,
-            *extra,
-        )
-    }
+    own = (*classification.CLASSIFICATION, *regression.REGRESSION, *segmentation.SEGMENTATION)
+    return {metric.name: metric for metric in (*own, *extra)}
 
 
 def of_any_region(name: str) -> str:

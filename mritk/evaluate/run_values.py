@@ -62,13 +62,11 @@ class Scored:
 
     def cases_for(self, metric: Metric) -> np.ndarray:
         """Return the same for each case, (M, columns)."""
-        if metric.measure is not None:
-            return (
-                np.full((len(self.target), 1), math.nan)
-                if self.measured is None
-                else self.measured(metric)
-            )
-        return self.score if self.cases is None else self.cases
+        if metric.measure is None:
+            return self.score if self.cases is None else self.cases
+        if self.measured is None:
+            return np.full((len(self.target), 1), math.nan)
+        return self.measured(metric)
 
     @property
     def key(self) -> tuple[tuple[int, int], int]:

@@ -94,9 +94,8 @@ def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
     test = trial.predictions.get("test")
     if test is not None:
         for metric in metrics_of(trial.task, extra, shown=False):
-            row[metric.name] = metric.compute(
-                test.target, test.scores_for(metric, trial.task)
-            ).value
+            scores = test.scores_for(metric, trial.task)
+            row[metric.name] = metric.compute(test.target, scores).value
     return row | {f"cost.{name}": value for name, value in trial.cost.items()}
 
 
