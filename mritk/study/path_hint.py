@@ -53,10 +53,9 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
 
     Arguments as in :func:`hinted`.
     """
-    families = [f for f in registry.records(DatasetFamily) if f.reads is not None]
+    families = registry.records(DatasetFamily)
     prefix, colon, member = name.partition(":")
-    known = {family.prefix for family in registry.records(DatasetFamily)}
-    own = prefix if colon and prefix in known else ""
+    own = prefix if colon and prefix in {family.prefix for family in families} else ""
     typed, given = split_options(member if own else name)
     if not typed:
         return ""
