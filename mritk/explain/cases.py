@@ -25,7 +25,7 @@ def chosen_cases(test: Predictions, wish: str) -> np.ndarray:
     if wish == ALL:
         return np.arange(len(test.id))
     places = {name: place for place, name in enumerate(test.id)}
-    if wish in places or not wish.lstrip("-").isdecimal():
+    if wish in places or not wish.removeprefix("-").isdecimal():
         names = [wish] if wish in places else [name.strip() for name in wish.split(",")]
         unknown = [name for name in names if name not in places]
         if unknown:

@@ -40,3 +40,5 @@ def test_cases_by_id(test_part):
         chosen_cases(test_part, "s2,s99")
     with pytest.raises(UsageError, match="--cases -3: write 1 or more"):
         chosen_cases(test_part, "-3")
+    with pytest.raises(UsageError, match="'--3' is no sample of the test set"):
+        chosen_cases(test_part, "--3")
