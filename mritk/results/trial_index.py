@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mritk.errors import MritkError
 from mritk.evaluate.metrics import metrics_of
 from mritk.results.analysis import Analysis
 from mritk.results.table_trial import TableTrial
@@ -124,8 +125,8 @@ class TrialIndex:
             if tuple(noted) != stamp:
                 return None
             return TableTrial(self._facts(trial_id, status, kept), self, stamp, seal, points)
-        except (KeyError, TypeError, ValueError, RecursionError):  # by another hand
-            return None
+        except (MritkError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+            return None  # by another hand
 
     def _read(self, trial_id: str, stamp: Stamp | None) -> TableTrial:
         stored = self._reader.read_named(Path(self._paths[trial_id]))

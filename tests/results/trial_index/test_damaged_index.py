@@ -66,6 +66,14 @@ def sealed_depths(path):
     file.write()
 
 
+def sealed_kinds(path):
+    file = IndexFile.read(path)
+    odd = [b'{"kind":"odd"}', b'{"kind":"classification","classes":[]}', b'{"kind":[]}', b"[]"]
+    for number, (key, line) in enumerate(file.lines.items()):
+        file.lines[key] = re.sub(rb'\{"kind":.*?\}', odd[number % 4], line.replace(b": ", b":"))
+    file.write()
+
+
 def sealed_bytes(path):
     head = path.read_bytes().splitlines(keepends=True)[0]
     body = head + b"no tab\n\xff\xfe\t[]\n"
@@ -76,7 +84,7 @@ def sealed_bytes(path):
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(lost, torn, sealed_nonsense),
+        *(lost, torn, sealed_nonsense, sealed_kinds),
         *slow(flipped, of_another_version, foreign, empty, a_folder, sealed_depths, sealed_bytes),
     ],
 )
