@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,6 @@ class Opened:
         record: Its name, licence and sources.
         samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
-        classes: Names of its classes as they were before any was renamed.
         told: What the options of the run tell of this dataset; it opens it alone as it was opened.
         rule: How its patients are told.
     """
@@ -51,9 +50,8 @@ class Opened:
     record: Dataset
     samples: Samples
     reader: tuple[str, ...]
-    classes: tuple[str, ...] = ()
-    told: DataOptions = field(default_factory=DataOptions)
-    rule: PatientRule = field(default_factory=PatientRule)
+    told: DataOptions
+    rule: PatientRule
 
     def identified(self, index: ImageIndex | None, expected: Sequence[str] = ()) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
@@ -177,7 +175,6 @@ def open_datasets(
 class _Read:
     """The datasets that one name joins, as their readers give them."""
 
-    name: str
     named: Sequence[NamedDataset]
     records: Sequence[Dataset]
     parts: Sequence[Samples]
@@ -204,7 +201,7 @@ def _read(
         )
         for one, record in zip(named, records, strict=True)
     ]
-    return _Read(name, named, records, parts)
+    return _Read(named, records, parts)
 
 
 def _opened(read: _Read, options: DataOptions) -> Opened:
@@ -224,7 +221,7 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
     if len(records) == 1:
         rule = named[0].told.rule if named[0].tells_patients else options.rule
         samples = _told(parts[0], rule, named[0].name)
-        return Opened(records[0], samples, reader, read.classes, told, rule)
+        return Opened(records[0], samples, reader, told, rule)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
     samples = _joined(named, records, parts, options.rule, joined_name)
@@ -237,7 +234,7 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
     )
     admitted = options.no_patient_ids or all(one.told.no_patient_ids for one in named)
     rule = PatientRule(none=True) if admitted else options.rule
-    return Opened(record, samples, reader, read.classes, told, rule)
+    return Opened(record, samples, reader, told, rule)
 
 
 def open_samples(record: Dataset, workspace: Workspace) -> Samples:
