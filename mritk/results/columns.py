@@ -38,11 +38,6 @@ def require_columns(names: Sequence[str]) -> None:
             )
 
 
-def usual_columns(table: Table) -> tuple[str, ...]:
-    """Return which of :data:`EXTRA_COLUMNS` a table has unless others are asked for."""
-    return USUAL_COLUMNS if table.one_protocol else (*USUAL_COLUMNS, *COSTS_OF_RECIPES)
-
-
 def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[Column]:
     """Return the columns of a table, from the left.
 
@@ -52,7 +47,8 @@ def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[C
         style: Of the text: ``github`` escapes names.
     """
     first, *others = table.metrics
-    wanted = usual_columns(table) if wanted is None else wanted
+    if wanted is None:
+        wanted = USUAL_COLUMNS if table.one_protocol else (*USUAL_COLUMNS, *COSTS_OF_RECIPES)
     rows, shown = table.rows, list[Column]()
 
     def add(heading: str, cells: Sequence[str], keep: float, *, right: bool = False) -> None:

@@ -71,12 +71,6 @@ class Alone:
         }
 
 
-def numeric_covariates(record: TrialRecord) -> tuple[str, ...]:
-    """Return the covariates of the test set that are numbers."""
-    columns = record.predictions["test"].covariates
-    return tuple(name for name, values in columns.items() if values.dtype.kind == "f")
-
-
 def covariate_alone(record: TrialRecord, name: str) -> Alone:
     """Return how well a covariate tells the classes of a trial's test set.
 
@@ -84,10 +78,11 @@ def covariate_alone(record: TrialRecord, name: str) -> Alone:
         UsageError: There is no such covariate of numbers, or too few patients know it.
     """
     test = record.predictions["test"]
-    if name not in (known := numeric_covariates(record)):
+    numbers = [known for known, column in test.covariates.items() if column.dtype.kind == "f"]
+    if name not in numbers:
         raise UsageError(
             f"the samples of {record.dataset} have no numeric covariate {name!r}; available: "
-            f"{', '.join(known) or 'none'}"
+            f"{', '.join(numbers) or 'none'}"
         )
     values = np.asarray(test.covariates[name], dtype=np.float64)
     known_rows = np.isfinite(values)
