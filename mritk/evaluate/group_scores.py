@@ -45,12 +45,7 @@ class _Sums:
 
 
 def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, GroupScores]:
-    """Return, for each row, its scores by group: those that exist and whose variance is known.
-
-    Args:
-        groups: By group, what the scores of its samples can bear; of every row.
-        metric: The metric.
-    """
+    """Return, for each row, its scores by group: those that exist and whose variance is known."""
     scale = Scale(*metric.bounds)
     rows = dict.fromkeys(row for evidence in groups.values() for row in evidence.rows)
     sums = {row: _Sums() for row in rows}

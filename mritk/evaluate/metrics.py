@@ -18,12 +18,9 @@ from mritk.tasks.task import Task
 def metrics_of(
     task: Task, extra: Sequence[Metric] = (), *, shown: bool = True
 ) -> tuple[Metric, ...]:
-    """Return the metrics of a task.
+    """Return the metrics of a task, of mritk and of plugins (``extra``).
 
-    Args:
-        task: The task.
-        extra: Metrics of plugins.
-        shown: Only the usual columns of a leaderboard, the first of which sorts; else all.
+    ``shown``: only the usual columns of a leaderboard, the first of which sorts.
     """
     regions = segmentation.of_regions(task)
     if shown:

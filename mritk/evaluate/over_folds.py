@@ -24,12 +24,9 @@ FoldClasses = tuple[np.ndarray, np.ndarray]
 def run_value(
     metric: Metric, folds: Sequence[tuple[np.ndarray, np.ndarray]], *, partial: bool = False
 ) -> Value:
-    """Return the value of one run; NaN with a reason where it is undefined.
+    """Return the value of one run, by targets and scores of each fold; NaN has a reason.
 
-    Args:
-        metric: The metric.
-        folds: Targets and scores of each fold.
-        partial: Let a mean over classes leave out those that no fold tests.
+    ``partial`` lets a mean over classes leave out those that no fold tests.
     """
     found = [metric.compute(*fold, leave_out_absent=partial) for fold in folds]
     undefined = next((value for value in found if math.isnan(value.value)), None)

@@ -15,9 +15,7 @@ from mritk.evaluate.run_values import Scored
 def other_samples(metric: Metric, pairs: Iterable[tuple[Scored, Scored]]) -> str:
     """Return why two rows are not compared, or nothing if they are scored on the same samples.
 
-    Args:
-        metric: The metric.
-        pairs: Of each pair of trials their scores, of the same samples in one order.
+    The two of each pair have the same samples in one order.
     """
     if metric.left_out is None:
         return ""

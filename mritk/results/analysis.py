@@ -90,11 +90,8 @@ class Analysis:
     ) -> Evidence:
         """Return what the scores of rows can bear.
 
-        Args:
-            rows: What is evaluated of the trials of each row.
-            metrics: The metrics.
-            partial: Whether means over classes are over those that there are.
-            derived: Names of rows that are made of others.
+        ``partial``: means over classes are over those that there are. ``derived`` are the names of
+        rows that are made of others.
         """
         return Evidence(
             rows,

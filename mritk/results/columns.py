@@ -39,12 +39,9 @@ def require_columns(names: Sequence[str]) -> None:
 
 
 def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[Column]:
-    """Return the columns of a table, from the left.
+    """Return the columns of a table, from the left; the style ``github`` escapes names.
 
-    Args:
-        table: The table.
-        wanted: Which of :data:`EXTRA_COLUMNS` stand beside the metrics; None: the usual ones.
-        style: Of the text: ``github`` escapes names.
+    ``wanted``, of :data:`EXTRA_COLUMNS`, stand beside the metrics; None: the usual ones.
     """
     first, *others = table.metrics
     if wanted is None:

@@ -15,12 +15,7 @@ KEEP_GROUP, KEEP_ROW = 100.0, 1000.0
 
 
 def group_columns(table: GroupTable, style: str) -> list[Column]:
-    """Return the columns of a table by group, from the left.
-
-    Args:
-        table: The table.
-        style: Of the text: ``github`` escapes names.
-    """
+    """Return the columns of a table by group, from the left; ``github`` escapes names."""
     rows = table.rows
     columns = [Column("row", [name_text(row.name, style) for row in rows], KEEP_ROW)]
     columns += [

@@ -60,15 +60,10 @@ def table_key(
     metrics: Sequence[Metric],
     analysis: Analysis,
 ) -> str | None:
-    """Return the key of all that numbers of a table rest on, but the code of mritk.
+    """Return the key of all that some numbers of a table rest on, but the code of mritk.
 
-    None if a trial has no mark, as nothing tells its content then; or if a metric is of others.
-
-    Args:
-        what: Which numbers.
-        rows: The evaluated trials of each row, in the order of the table.
-        metrics: The columns.
-        analysis: How they are evaluated.
+    Rows are its evaluated trials, in the order of the table. None if a trial has no mark, as
+    nothing tells its content then; or if a metric is of others.
     """
     marked = all(trial.mark for trials in rows.values() for trial in trials)
     if not marked or not all(is_own(metric) for metric in metrics):

@@ -29,13 +29,6 @@ def told_over_runs(
     """Return the rows with means over runs where a fold leaves it to the others.
 
     Values of folds do not tell what a run has: that takes the scores of all its trials.
-
-    Args:
-        rows: Rows with the values of their trials.
-        evaluated: By row, its trials that are evaluated.
-        metrics: The columns.
-        analysis: How predictions are evaluated.
-        kept: Where such means are kept.
     """
     lacking = {
         row.name: evaluated[row.name]

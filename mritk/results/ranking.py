@@ -17,10 +17,6 @@ def ranked(rows: Sequence[Row], metric: Metric) -> list[Row]:
     A row is not ranked if the test set helped to make it (:data:`OPTIMISTIC`) and others of the
     table were made without: its score is no estimate of the same quantity. If that holds for all
     rows, they are ranked among themselves.
-
-    Args:
-        rows: The rows, in any order.
-        metric: The metric that sorts.
     """
     biased = {row.name for row in rows if set(row.marks) & set(OPTIMISTIC)}
     fair = any(row.trials and row.name not in biased for row in rows)

@@ -245,12 +245,7 @@ class Leaderboard:
     unscored: Sequence[str] = ()
 
     def nothing_in(self, results: Path, what: str = "trials") -> str:
-        """Return why there is no table.
-
-        Args:
-            results: The results folder.
-            what: Which trials were asked for.
-        """
+        """Return why there is no table of ``what`` was asked for in a results folder."""
         if not self.unscored:
             return f"no {what} in {results}"
         one = len(self.unscored) == 1

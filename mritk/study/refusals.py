@@ -94,13 +94,9 @@ def require_large_enough(
 ) -> None:
     """Refuse samples that a network takes as they are, and that are smaller than it takes.
 
-    What is made around another network states its smallest side for the axis of its slices.
-
-    Args:
-        samples: The samples.
-        shapes: The shape of each as it is read.
-        backbone: The backbone, with the input contract that the protocol asks for.
-        protocol: The protocol.
+    What is made around another network states its smallest side for the axis of its slices. Shapes
+    are those of the samples as they are read; the backbone has the input contract that the protocol
+    asks for.
 
     Raises:
         UsageError: One is smaller.
