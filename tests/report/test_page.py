@@ -278,7 +278,7 @@ def test_rows_with_costs_and_without_a_score_do_not_stop_the_page(make_trial):
         test = record.predictions["test"]  # of the third class there is no sample
         record.predictions["test"] = replace(test, target=np.minimum(test.target, 1))
     board = build_leaderboard(records, analysis=Analysis(resamples=100))
-    with pytest.raises(UsageError, match="no row with a cost has a balanced accuracy"):
+    with pytest.raises(UsageError, match="balanced accuracy is undefined for all rows with a cost"):
         cost(board.tables[0], board.tables[0].metrics[0])
     assert "Class by class" in Elements(render(board, [], {}, [], MADE)).text
 
