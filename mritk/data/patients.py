@@ -125,7 +125,7 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
 
 
 def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
-    path = Path(rule.table)
+    path = Path(rule.table).expanduser()
     table = _read_table(path)
     ids = _named_in_tables(samples, table)
     absent = [id_ for id_ in dict.fromkeys(ids) if id_ not in table]

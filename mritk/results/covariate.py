@@ -48,6 +48,8 @@ class Covariate:
         name, _, given = one.partition(":")
         if joined and not (name and rest):
             raise UsageError(f"{text!r} joins no two covariates; use NAME+NAME")
+        if not name:
+            raise UsageError(f"{text!r} names no covariate; use NAME, or NAME:EDGE,EDGE")
         try:
             edges = tuple(float(edge) for edge in given.split(",") if edge.strip())
         except ValueError as error:

@@ -174,7 +174,7 @@ def left_out(dropped: Sequence[Column], command: str) -> list[str]:
 
 
 def sentences(lines: Sequence[str], style: str, width: int | None = None) -> str:
-    """Return sentences, which hold names, as lines of a style; names bring no markup."""
+    """Return sentences, which hold names, as lines of a style; names bring no links and no HTML."""
     lines = [" ".join(line.split()) for line in lines]
     if style == "latex":
         return "\n".join(f"% {line}" for line in lines)

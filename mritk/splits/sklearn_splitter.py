@@ -9,6 +9,7 @@ import numpy as np
 
 from mritk.data.samples import Samples
 from mritk.errors import DataError
+from mritk.reading.spelling import is_missing
 from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
 from mritk.splits.splits import make_folds
 from mritk.tasks.classification import Classification
@@ -54,7 +55,7 @@ class FoldSplitter:
             groups: (N,) patients; None: every sample is a separate patient.
 
         Raises:
-            DataError: The rule cannot divide these samples.
+            DataError: The rule cannot divide these samples, or some have no class or no patient.
         """
         for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
             # Where a protocol says validation = "test", the validation part is the test part.
@@ -82,12 +83,20 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     # Zero-padded, so that the order of ids is the order of rows.
     ids = [f"{row:012d}" for row in range(len(targets))]
     patients = None if groups is None else [str(group) for group in groups]
+    if without := sum(map(is_missing, patients or ())):
+        raise DataError(
+            f"{without} of {len(ids)} samples have no group, so it is unknown whose they are; give "
+            "each its patient, or pass no groups"
+        )
 
     def read(row: int) -> np.ndarray:
         raise DataError(f"row {row} has no image")
 
     if np.issubdtype(targets.dtype, np.floating):
         return Samples(ids, targets, Regression(), read, None, patients=patients)
-    classes, indices = np.unique(targets, return_inverse=True)
+    try:
+        classes, indices = np.unique(targets, return_inverse=True)
+    except TypeError as error:
+        raise DataError(f"y has no classes that can be told apart: {error}") from error
     task = Classification(tuple(map(str, classes)))
     return Samples(ids, indices, task, read, None, patients=patients)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from numbers import Integral
+from typing import Literal, get_args
 
 from mritk.data.samples import Samples
 
 Scheme = Literal["auto", "official", "holdout", "kfold", "site"]
+Copies = Literal["drop", "keep"]
+Validation = Literal["drawn", "test"]
+Unlabelled = Literal["none", "train", "all"]
+WORDS = {"scheme": Scheme, "copies": Copies, "validation": Validation, "unlabelled": Unlabelled}
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,12 @@ class SplitRule:
     folds: int = 5
     repeats: int = 1
     shots: int = 0
-    copies: Literal["drop", "keep"] = "drop"
+    copies: Copies = "drop"
     seed: int = 0
     # These came later: at their default they leave the fingerprints of before as they are.
-    validation: Literal["drawn", "test"] = field(
-        default="drawn", metadata={"fingerprint": "unless default"}
-    )
+    validation: Validation = field(default="drawn", metadata={"fingerprint": "unless default"})
     train_patients: int = field(default=0, metadata={"fingerprint": "unless default"})
-    unlabelled: Literal["none", "train", "all"] = field(
-        default="none", metadata={"fingerprint": "unless default"}
-    )
+    unlabelled: Unlabelled = field(default="none", metadata={"fingerprint": "unless default"})
 
     @property
     def limits_training(self) -> bool:
@@ -66,10 +67,15 @@ class SplitRule:
         return self.shots > 0 or self.train_patients > 0
 
     def __post_init__(self) -> None:
+        for name, words in WORDS.items():
+            if getattr(self, name) not in get_args(words):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(words))}")
         for name in ("test_fraction", "val_fraction"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} must be in (0, 0.5]")
         for name, least in (("folds", 2), ("repeats", 1), ("shots", 0), ("train_patients", 0)):
+            if not isinstance(getattr(self, name), Integral):
+                raise ValueError(f"{name} must be a whole number")
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
         if self.shots and self.train_patients:

@@ -104,6 +104,11 @@ def _sites(samples: Samples) -> Iterator[Parts]:
             f"this dataset has {known}, but the split scheme 'site' tests on one site at a time; "
             "add a column site to --patients FILE.csv, or use 'holdout' or 'kfold'"
         )
+    if without := np.count_nonzero(sites == ""):
+        raise DataError(
+            f"{without} of {len(sites)} samples have no site, and could be of the one that is "
+            "tested; add it in a column site of --patients FILE.csv, or use 'holdout' or 'kfold'"
+        )
     for name in names:
         here = sites == name
         yield Parts(np.flatnonzero(~here), NO_ROWS, np.flatnonzero(here), str(name))

@@ -114,7 +114,7 @@ class Benchmark:
         )
         data = benchmark.data
         if data.patients:
-            data = replace(data, patients=str(path.parent / data.patients))
+            data = replace(data, patients=str(path.parent / Path(data.patients).expanduser()))
         return replace(benchmark, protocols=beside, data=data)
 
     def recipes(self) -> list[tuple[str, Changes]]:

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mritk.results.cost import stored_cost
@@ -58,7 +59,8 @@ class Forecast:
                     if isinstance(found, TableTrial):
                         kin = _kin(finished[trial_id])
                         costs[kin].append(found.facts.cost)
-                        sizes[kin].append(float(results.trial_path(trial_id).stat().st_size))
+                        with suppress(FileNotFoundError):  # another process trains it anew
+                            sizes[kin].append(float(results.trial_path(trial_id).stat().st_size))
 
         def by_trial(values: Mapping[Key, Iterable[float]], one: Callable[..., float]) -> Cost:
             usual = {kin: one(known) for kin, known in _known(values).items() if known}

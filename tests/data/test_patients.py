@@ -109,6 +109,13 @@ def test_a_table_names_the_patient_of_every_id(table, delimiter):
     assert told(rule).sites is None
 
 
+def test_a_table_may_stand_in_the_home_folder(table, tmp_path, monkeypatch):
+    table(rows(("anna", "bert", "bert")))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert told(PatientRule(table="~/patients.csv")).patients == ("anna", "bert", "bert")
+
+
 def test_a_table_may_call_ids_paths_name_sites_and_come_from_a_spreadsheet(table):
     header = ("Path", "Patient ", "site")
     text = rows(("anna", "bert", "bert"), ("x", "y", "y"), header=header)

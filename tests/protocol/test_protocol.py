@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from mritk.errors import ProtocolError
 from mritk.protocol.protocol import Protocol, describe_method, differences, read_protocol
 from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 from mritk.protocol.tomltext import TomlText
+from mritk.splits.split_rule import WORDS
 
 TEXT = """
 method = "finetune"
@@ -134,7 +135,8 @@ def mutations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path} without its last", value[:-1]
             yield f"{path} turned round", value[::-1]
     else:
-        yield path, other_than(value)
+        words = get_args(WORDS.get(path.removeprefix("split.")))
+        yield path, next((word for word in words if word != value), None) or other_than(value)
 
 
 def other_than(value: Any) -> Any:

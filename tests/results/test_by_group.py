@@ -268,3 +268,6 @@ def test_tables_of_one_class_show_recall_and_no_mean_over_classes(records):
         TestCovariates().of("class")
     with pytest.raises(UsageError, match=r"'class\+' joins no two covariates"):
         Covariate.parse("class+")
+    for text in ("", ":40"):
+        with pytest.raises(UsageError, match="names no covariate"):
+            Covariate.parse(text)

@@ -243,3 +243,9 @@ def test_a_site_need_not_hold_every_class_but_the_others_must():
 def test_leaving_a_site_out_needs_two_sites(sites, named):
     with pytest.raises(DataError, match=named):
         make_folds(samples_of(np.arange(8) % 2, sites=sites), SplitRule("site"))
+
+
+def test_leaving_a_site_out_needs_the_site_of_every_sample():
+    samples = samples_of(np.arange(8) % 2, sites=["a", "b", "", "b"] * 2)
+    with pytest.raises(DataError, match="2 of 8 samples have no site, and could be of the one"):
+        make_folds(samples, SplitRule("site"))

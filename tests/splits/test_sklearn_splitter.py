@@ -91,3 +91,14 @@ def test_sites_need_samples(make_samples, cohort):
 def test_classes_are_needed(cohort):
     with pytest.raises(DataError, match="pass y"):
         next(FoldSplitter().split(cohort[0]))
+    some = np.array(["glioma", None] * 60, dtype=object)
+    with pytest.raises(DataError, match="y has no classes that can be told apart"):
+        next(FoldSplitter().split(cohort[0], some))
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), ""])
+def test_rows_of_unknown_patients_are_not_taken_for_those_of_one(cohort, unknown):
+    features, labels, patients = cohort
+    groups = [unknown, unknown, *patients[2:]]
+    with pytest.raises(DataError, match="2 of 120 samples have no group"):
+        next(FoldSplitter().split(features, labels, groups))
