@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mritk import Unavailable, UsageError
-from mritk.external import Entrant, find_environment
+from mritk.external import Entrant, Mount, find_environment
 from mritk.external.variables import device_variables
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses programs for POSIX shells")
@@ -75,12 +75,12 @@ def test_an_interpreter_that_does_not_run_is_refused_with_what_it_says(tmp_path)
 
 @posix
 def test_paths_are_those_that_a_program_knows(tmp_path):
-    file = Path("/data/in/a/t1.nii.gz")
-    assert find_environment("docker:x").path(file, MOUNTS) == "/input/a/t1.nii.gz"
-    assert find_environment("docker:x").path(Path("/data/in"), MOUNTS) == "/input"
-    assert find_environment("here").path(file, MOUNTS) == str(file)
+    file, mounts = Path("/data/in/a/t1.nii.gz"), (Mount(Path("/data/in"), "/input"),)
+    assert find_environment("docker:x").path(file, mounts) == "/input/a/t1.nii.gz"
+    assert find_environment("docker:x").path(Path("/data/in"), mounts) == "/input"
+    assert find_environment("here").path(file, mounts) == str(file)
     with pytest.raises(ValueError, match="is not mounted"):
-        find_environment("docker:x").path(tmp_path, MOUNTS)
+        find_environment("docker:x").path(tmp_path, mounts)
 
 
 @posix
