@@ -11,8 +11,8 @@ from mritk.data.samples import Samples
 Scheme = Literal["auto", "official", "holdout", "kfold", "site"]
 Copies = Literal["drop", "keep"]
 Validation = Literal["drawn", "test"]
-UnlabelledPart = Literal["none", "train", "all"]
-WORDS = {"scheme": Scheme, "copies": Copies, "validation": Validation, "unlabelled": UnlabelledPart}
+Unlabelled = Literal["none", "train", "all"]
+WORDS = dict(scheme=Scheme, copies=Copies, validation=Validation, unlabelled=Unlabelled)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SplitRule:
     # These came later: at their default they leave the fingerprints of before as they are.
     validation: Validation = field(default="drawn", metadata={"fingerprint": "unless default"})
     train_patients: int = field(default=0, metadata={"fingerprint": "unless default"})
-    unlabelled: UnlabelledPart = field(default="none", metadata={"fingerprint": "unless default"})
+    unlabelled: Unlabelled = field(default="none", metadata={"fingerprint": "unless default"})
 
     @property
     def limits_training(self) -> bool:
