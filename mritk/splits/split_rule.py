@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Literal, get_args
+from typing import Literal, get_args, get_type_hints
 
 from mritk.data.samples import Samples
 
 Scheme = Literal["auto", "official", "holdout", "kfold", "site"]
-Copies = Literal["drop", "keep"]
-Validation = Literal["drawn", "test"]
-Unlabelled = Literal["none", "train", "all"]
-WORDS = dict(scheme=Scheme, copies=Copies, validation=Validation, unlabelled=Unlabelled)
 
 
 @dataclass(frozen=True)
@@ -54,12 +50,16 @@ class SplitRule:
     folds: int = 5
     repeats: int = 1
     shots: int = 0
-    copies: Copies = "drop"
+    copies: Literal["drop", "keep"] = "drop"
     seed: int = 0
     # These came later: at their default they leave the fingerprints of before as they are.
-    validation: Validation = field(default="drawn", metadata={"fingerprint": "unless default"})
+    validation: Literal["drawn", "test"] = field(
+        default="drawn", metadata={"fingerprint": "unless default"}
+    )
     train_patients: int = field(default=0, metadata={"fingerprint": "unless default"})
-    unlabelled: Unlabelled = field(default="none", metadata={"fingerprint": "unless default"})
+    unlabelled: Literal["none", "train", "all"] = field(
+        default="none", metadata={"fingerprint": "unless default"}
+    )
 
     @property
     def limits_training(self) -> bool:
@@ -67,9 +67,10 @@ class SplitRule:
         return self.shots > 0 or self.train_patients > 0
 
     def __post_init__(self) -> None:
-        for name, words in WORDS.items():
-            if getattr(self, name) not in get_args(words):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(words))}")
+        for name, kind in get_type_hints(type(self)).items():
+            words = get_args(kind)
+            if words and getattr(self, name) not in words:
+                raise ValueError(f"{name} must be one of {', '.join(words)}")
         for name in ("test_fraction", "val_fraction"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} must be in (0, 0.5]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -14,7 +14,7 @@ from mritk.errors import ProtocolError
 from mritk.protocol.protocol import Protocol, describe_method, differences, read_protocol
 from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 from mritk.protocol.tomltext import TomlText
-from mritk.splits.split_rule import WORDS
+from mritk.splits.split_rule import SplitRule
 
 TEXT = """
 method = "finetune"
@@ -120,6 +120,9 @@ def test_a_learning_rate_that_is_no_number_is_refused():
     assert "learning_rate" in complaint(text)
 
 
+WORDS = {f"split.{name}": kind for name, kind in get_type_hints(SplitRule).items()}
+
+
 def mutations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each leaf's path, and ``value`` with another value in that leaf alone."""
     if is_dataclass(value):
@@ -135,7 +138,7 @@ def mutations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path} without its last", value[:-1]
             yield f"{path} turned round", value[::-1]
     else:
-        words = get_args(WORDS.get(path.removeprefix("split.")))
+        words = get_args(WORDS.get(path))
         yield path, next((word for word in words if word != value), None) or other_than(value)
 
 
