@@ -67,21 +67,20 @@ def confirmation(audit: Audit) -> str:
 def _counts(data: dict[str, Any]) -> str:
     from tabulate import tabulate
 
+    parts = data["parts"]
+    columns = ["part", "samples", "patients"] + ["sites"] * (parts[0]["sites"] is not None)
     rows = [
-        {
-            "part": part["part"],
-            "samples": part["samples"],
-            "patients": "unknown" if part["patients"] is None else part["patients"],
-            **({} if part["sites"] is None else {"sites": part["sites"]}),
-            **part["classes"],
-        }
-        for part in data["parts"]
+        ["unknown" if part[name] is None else part[name] for name in columns]
+        + list(part["classes"].values())
+        for part in parts
     ]
+    # A class may be called as a column is.
+    classes = [f"{name} (class)" if name in columns else name for name in parts[0]["classes"]]
     facts = ", ".join(f"{mode} {count}" for mode, count in data["modes"].items())
     sizes = list(data["sizes"].items())
     common = ", ".join(f"{size} ({count})" for size, count in sizes[:3])
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    table = tabulate(rows, headers="keys", tablefmt="github")
+    table = tabulate(rows, [*columns, *classes], tablefmt="github")
     return f"{data['name']}: {facts}; {common}{more}\n\n{table}"
 
 

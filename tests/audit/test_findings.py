@@ -39,6 +39,16 @@ def test_the_confirming_line_claims_no_more_than_was_checked(heads, as_samples, 
     assert "4 of 4 samples were read, 0 pairs compared" in blank
 
 
+def test_a_class_that_is_called_as_a_column_stands_beside_it(heads, as_samples, audited):
+    task = Classification(("controls", "patients"))
+    patients = [f"p{i // 3}" for i in range(12)]
+    result = audited(as_samples(heads, task=task, targets=[0, 0, 1] * 4, patients=patients))
+    table = [line.strip("| ") for line in format_audit(result).splitlines() if "|" in line]
+    head, _, row = ([cell.strip() for cell in line.split("|")] for line in table)
+    assert head == ["part", "samples", "patients", "controls", "patients (class)"]
+    assert row == ["all", "12", "4", "8", "4"]
+
+
 def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
     heads, as_samples, audited
 ):
