@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mritk.audit.copies import Copies, Pair, find_copies
-from mritk.audit.findings import Audited, Finding, find_all
+from mritk.audit.findings import Audited, Finding, Told, find_all, labels_of
 from mritk.audit.image_index import Progress, image_index, silent
 from mritk.data.join import distinct
 from mritk.data.samples import Samples
@@ -68,6 +68,14 @@ class Audit:
     def pairs_of(self, rows: np.ndarray) -> list[Pair]:
         """Return the pairs that connect one cluster."""
         return self._pairs_by_cluster[int(self.copies.clusters[rows[0]])]
+
+    def contradicting(self, rows: np.ndarray) -> list[int]:
+        """Return, of the rows of one cluster, the first of each label that another contradicts."""
+        return self._labels.contradicting(rows.tolist())
+
+    @cached_property
+    def _labels(self) -> Told:
+        return labels_of(self.datasets)
 
     @cached_property
     def _pairs_by_cluster(self) -> dict[int, list[Pair]]:

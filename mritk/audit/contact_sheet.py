@@ -91,7 +91,7 @@ def _sections(audit: Audit) -> list[_Section]:
     )
     for rows in weakest_first:
         members = [audit.member(int(row)) for row in rows]
-        if len({str(member["target"]) for member in members}) > 1:
+        if audit.contradicting(rows):
             conflicting.append(rows)
         elif len({(member["dataset"], member.get("split")) for member in members}) > 1:
             crossing.append(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -168,45 +168,77 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
             yield Finding("leak", "copies", text, near)
 
 
-def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
-    """Yield the images that stand under several targets, or several patient ids.
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What is told of each sample of all datasets, and which of it contradicts the other.
 
-    Targets of two datasets are compared where :func:`comparable` says that they can be. Patient ids
-    of two datasets say nothing of each other.
+    Attributes:
+        texts: For each row; None: nothing is known.
+        owners: (rows,) the number of its dataset.
+        contradict: Whether two rows do.
     """
-    owner = np.repeat(np.arange(len(datasets)), [len(d.samples) for d in datasets])
-    several = len(datasets) > 1
-    ids = [f"{d.name} {id_}" if several else id_ for d in datasets for id_ in d.samples.ids]
+
+    texts: Sequence[str | None]
+    owners: np.ndarray
+    contradict: Callable[[int, int], bool]
+
+    def contradicting(self, rows: Sequence[int]) -> list[int]:
+        """Return, of rows that show one image, the first of each text that another contradicts."""
+        told = [row for row in rows[::-1] if self.texts[row] is not None]
+        first = {(self.owners[row], self.texts[row]): row for row in told}
+        pairs = [pair for pair in combinations(first.values(), 2) if self.contradict(*pair)]
+        return sorted({row for pair in pairs for row in pair})
+
+
+def labels_of(datasets: Sequence[Audited]) -> Told:
+    """Return the targets; those of two datasets contradict only where they are comparable."""
+    owners = _owners(datasets)
     targets: list[str] = []
     keys: list[str] = []  # what two datasets call the same, whatever they write
-    patients: list[str | None] = []
     for dataset in datasets:
         samples = dataset.samples
         own = [samples.task.target_text(target) for target in samples.targets.tolist()]
         targets += own
         keys += [canonical_name(name) for name in own] if samples.task.classes else own
-        patients += samples.patients or [None] * len(samples)
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
 
-    def labels(one: int, other: int) -> bool:
-        if owner[one] == owner[other]:
+    def contradict(one: int, other: int) -> bool:
+        if owners[one] == owners[other]:
             return targets[one] != targets[other]
-        return bool(together[owner[one], owner[other]]) and keys[one] != keys[other]
+        return bool(together[owners[one], owners[other]]) and keys[one] != keys[other]
 
-    def subjects(one: int, other: int) -> bool:
-        return bool(owner[one] == owner[other]) and patients[one] != patients[other]
+    return Told(targets, owners, contradict)
 
-    for kind, what, column, contradict in (
-        ("labels", "label", targets, labels),
-        ("subjects", "patient id", patients, subjects),
+
+def _patients_of(datasets: Sequence[Audited]) -> Told:
+    """Return the patients; ids of two datasets say nothing of each other."""
+    owners = _owners(datasets)
+    patients: list[str | None] = []
+    for dataset in datasets:
+        patients += dataset.samples.patients or [None] * len(dataset.samples)
+
+    def contradict(one: int, other: int) -> bool:
+        return bool(owners[one] == owners[other]) and patients[one] != patients[other]
+
+    return Told(patients, owners, contradict)
+
+
+def _owners(datasets: Sequence[Audited]) -> np.ndarray:
+    return np.repeat(np.arange(len(datasets)), [len(d.samples) for d in datasets])
+
+
+def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
+    """Yield the images that stand under several targets, or several patient ids."""
+    several = len(datasets) > 1
+    ids = [f"{d.name} {id_}" if several else id_ for d in datasets for id_ in d.samples.ids]
+    for kind, what, told in (
+        ("labels", "label", labels_of(datasets)),
+        ("subjects", "patient id", _patients_of(datasets)),
     ):
-        named = []
-        for members in (rows.tolist() for rows in copies.members):
-            told = [row for row in members[::-1] if column[row] is not None]
-            first = {(owner[row], column[row]): row for row in told}
-            pairs = [pair for pair in combinations(first.values(), 2) if contradict(*pair)]
-            if rows := sorted({row for pair in pairs for row in pair}):
-                named.append(" = ".join(f"{ids[row]} ({column[row]})" for row in rows))
+        found = (told.contradicting(members.tolist()) for members in copies.members)
+        named = [
+            " = ".join(f"{ids[row]} ({told.texts[row]})" for row in rows) for rows in found if rows
+        ]
         if named:
             shown = "; ".join(named[:NAMED]) + ("; …" if len(named) > NAMED else "")
             text = f"{many(len(named), 'image')} under several {what}s: {shown}"

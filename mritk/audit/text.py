@@ -92,7 +92,7 @@ def _findings(audit: Audit) -> str:
 
 
 def _clusters(audit: Audit) -> Iterator[str]:
-    """Yield a line for each cluster that matters most: with several labels or parts, or large."""
+    """Yield a line for each cluster that matters most: contradicting, of several parts, large."""
     ranked = sorted(audit.copies.members, key=lambda rows: -_weight(audit, rows))
     for rows in ranked[:SHOWN_CLUSTERS]:
         named = [audit.member(int(row)) for row in rows[:4]]
@@ -106,8 +106,8 @@ def _clusters(audit: Audit) -> Iterator[str]:
 
 
 def _weight(audit: Audit, rows: Any) -> int:
-    """Return a number that ranks clusters: by labels, then by parts, then by size."""
+    """Return a number that ranks clusters: by contradicting labels, then by parts, then by size."""
     members = [audit.member(int(row)) for row in rows]
-    labels = len({member["target"] for member in members})
+    labels = len(audit.contradicting(rows))
     parts = len({(member["dataset"], member.get("split")) for member in members})
     return labels * 100_000 + parts * 1_000 + min(len(rows), 999)

@@ -36,6 +36,24 @@ def test_label_conflicts_come_first_then_copies_across_parts_then_the_rest(
         assert copy in body
 
 
+def test_labels_conflict_only_where_the_findings_say_so(tiny, as_samples, audited):
+    """One image is called alike in another spelling; one otherwise, by a set of other classes."""
+    one = as_samples(tiny[:2], targets=[1, 0], task=Classification(("glioma", "no_tumor")))
+    alike = as_samples(tiny[:1], targets=[1], task=Classification(("Glioma", "No Tumor")))
+    other = as_samples(tiny[1:2], targets=[0], task=Classification(("glioma_tumor", "none")))
+    result = audited(one, alike, other)
+    assert "labels" not in {finding.kind for finding in result.findings}
+    assert re.findall(r"<h2 id=\"(\w+)\">", contact_sheet(result)) == ["across"]
+
+
+def test_clusters_of_contradicting_labels_are_named_before_larger_ones(tiny, as_samples, audited):
+    spelled, wrong = Classification(("Glioma", "No Tumor")), tiny[2]
+    one = as_samples([tiny[0]] * 3 + [wrong, wrong], targets=[1, 1, 1, 0, 1], task=spelled)
+    other = as_samples(tiny[:1], targets=[1], task=Classification(("glioma", "no_tumor")))
+    named = [line for line in format_audit(audited(one, other)).splitlines() if " = " in line]
+    assert next(line for line in named if "[" in line).startswith("first image-003 = first")
+
+
 def test_a_cluster_is_one_row_however_many_copies_it_has(tiny, as_samples, audited):
     page = contact_sheet(audited(as_samples([tiny[0]] * 20, targets=[0] * 20)))
     assert page.count("<article") == 1
