@@ -153,7 +153,8 @@ def _figure(audit: Audit, row: int, picture: str) -> str:
 
 def _caption(audit: Audit, row: int) -> str:
     member = audit.member(row)
-    facts = [str(member[key]) for key in ("split", "target", "patient") if member.get(key)]
+    known = (member.get(key) for key in ("split", "target", "patient"))
+    facts = [str(value) for value in known if value not in (None, "")]  # a target may be 0.0
     lines = [member["dataset"]] * (len(audit.datasets) > 1) + [member["id"]]
     return "<br>".join([f"<strong>{_escaped(' · '.join(facts))}</strong>", *map(_escaped, lines)])
 

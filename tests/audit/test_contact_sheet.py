@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mritk import Classification
+from mritk import Classification, Regression
 from mritk.audit import contact_sheet as module
 from mritk.audit.contact_sheet import contact_sheet
 from mritk.audit.text import format_audit
@@ -67,6 +67,12 @@ def test_a_row_shows_each_label_before_any_label_again(tiny, as_samples, audited
     page = contact_sheet(audited(as_samples([tiny[0]] * 9, targets=[0] * 8 + [1], task=task)))
     shown = re.findall(r"<figcaption><strong>(\w+)", page)
     assert shown == ["glioma", "healthy"]
+
+
+def test_a_target_of_zero_is_told_under_its_image(tiny, as_samples, audited):
+    samples = as_samples([tiny[0]] * 2, targets=[0.0, 2.5], task=Regression("years"))
+    shown = re.findall(r"<figcaption><strong>(.*?)</strong>", contact_sheet(audited(samples)))
+    assert shown == ["0.0", "2.5"]
 
 
 @pytest.mark.slow
