@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import posixpath
 import re
@@ -280,8 +281,13 @@ def _untrusted(archive: Path, name: str, what: str) -> DataError:
 
 def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
     reason = error if isinstance(error, str) else _reason(error)
-    # A disk that is full is no fault of the archive.
-    remedy = "free some space" if getattr(error, "errno", None) else "download the archive again"
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space"
+    elif number:  # the archive may be as it should be
+        remedy = "unpack it manually and specify the folder"
+    else:
+        remedy = "download the archive again"
     return DataError(f"{archive}: the member {name!r} cannot be unpacked: {reason}; {remedy}")
 
 
