@@ -15,6 +15,7 @@ from mritk.audit.image_index import ImageIndex
 from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
+from mritk.tasks.task import told_apart
 from mritk.text.listed import first_few
 
 Level = Literal["leak", "defect", "note"]
@@ -292,11 +293,12 @@ def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
 
 def _incomparable(one: Audited, other: Audited) -> Finding:
     """Return the note that labels of images in two datasets could not be compared."""
-    held = [f"{d.name} has {d.samples.task.describe()}" for d in (one, other)]
-    text = (
-        f"labels are not compared, because the targets differ: {'; '.join(held)}; --rename "
-        "OLD=NEW gives classes common names"
+    held = told_apart({dataset.name: dataset.samples.task for dataset in (one, other)})
+    text = "labels are not compared, because the targets differ: " + "; ".join(
+        f"{name} has {what}" for name, what in held.items()
     )
+    if one.samples.task.classes and other.samples.task.classes:
+        text += "; --rename OLD=NEW gives classes common names"
     return Finding("note", "classes", text, 2)
 
 

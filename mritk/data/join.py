@@ -16,7 +16,7 @@ from mritk.errors import DataError
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.spelling import canonical_name
 from mritk.tasks.classification import Classification
-from mritk.tasks.task import Task
+from mritk.tasks.task import Task, told_apart
 
 logger = logging.getLogger("mritk")
 
@@ -169,7 +169,7 @@ def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task,
     if len(set(units.values())) > 1:
         raise _unlike(name, units, "use the same unit for all targets")
     if any(samples.task != parts[0][1].task for _, samples in parts):
-        held = {prefix: samples.task.describe() for prefix, samples in parts}
+        held = told_apart({prefix: samples.task for prefix, samples in parts})
         raise _unlike(name, held, "join data of the same task")
     return parts[0][1].task, np.concatenate([samples.targets for _, samples in parts])
 

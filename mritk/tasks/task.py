@@ -8,6 +8,7 @@ on a kind. What exists for classes only, such as a confusion matrix, asks for ``
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,3 +112,19 @@ class Task(ABC):
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able data that :func:`mritk.tasks.kinds.task_from_dict` reads."""
+
+
+def told_apart(tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Return, by the same names, what each has, in words that follow "has".
+
+    Where other tasks would read alike, as do label maps of a region with other labels, their
+    identity is added.
+    """
+    held = {name: task.describe() for name, task in tasks.items()}
+    if len(set(held.values())) == len(set(tasks.values())):
+        return held
+    identity = {name: ", ".join(filter(None, task.identity())) for name, task in tasks.items()}
+    return {
+        name: f"{text} ({identity[name]})" if identity[name] else text
+        for name, text in held.items()
+    }

@@ -157,7 +157,12 @@ def test_numbers_are_compared_in_one_unit(heads, as_samples, audited):
     )
     assert "labels" in kinds(audited(years, other))
     months = replace(other, task=Regression("months"))
-    assert "labels" not in kinds(audited(years, months))
+    found = kinds(audited(years, months))
+    assert "labels" not in found
+    assert found["classes"].text == (
+        "labels are not compared, because the targets differ: first has numeric targets (years); "
+        "second has numeric targets (months)"
+    )
 
 
 def test_two_numbers_for_one_image_contradict_each_other(heads, as_samples, audited):

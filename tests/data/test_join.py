@@ -230,6 +230,23 @@ def test_label_maps_follow_their_samples():
     assert [joined.read_target(i)[0, 0] for i in range(4)] == [0, 1, 10, 11]
 
 
+def test_label_maps_that_differ_are_refused_by_what_differs():
+    def maps(**regions):
+        return Samples(
+            ids=["0"],
+            targets=np.zeros(0),
+            task=Segmentation(("background", "core", "edema"), regions),
+            read=lambda i: np.zeros((2, 2), np.uint8),
+            read_target=lambda i: np.zeros((2, 2), np.uint8),
+        )
+
+    one, other = maps(WT=("core", "edema")), maps(WT=("edema",))
+    with pytest.raises(DataError, match=r"a has .*, WT=core\+edema\); b has .*, WT=edema\); join"):
+        join([("a", one), ("b", other)], "a+b")
+    with pytest.raises(DataError, match="a has label maps of WT; b has label maps of TC; join"):
+        join([("a", one), ("b", maps(TC=("core",)))], "a+b")
+
+
 def test_spacing_is_unknown_if_one_dataset_lacks_it():
     fine, coarse = (volumes_of(2, spacing=np.full((2, 3), mm)) for mm in (1.0, 2.0))
     assert join([("a", fine), ("b", coarse)], "a+b").spacing[:, 0].tolist() == [1, 1, 2, 2]
