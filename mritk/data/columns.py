@@ -10,12 +10,14 @@ from mritk.errors import DataError
 from mritk.reading.spelling import composed, first_alike
 
 
-def texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
+def texts(
+    name: str,
+    column: Sequence[str],
+    remedy: str = "give a value for every sample, or None instead of the column",
+) -> tuple[str, ...]:
     """Return a column as plain strings, which hash alike whatever sequence they came in."""
     if any(value is None for value in column):
-        raise DataError(
-            f"column {name} has missing values; give a value for every sample, or None instead"
-        )
+        raise DataError(f"column {name} has missing values; {remedy}")
     found = tuple(str(value) for value in column)
     for text in found:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
@@ -49,7 +51,8 @@ def covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
         return values.astype(np.float64)
     # A column of texts of pandas has NaN where one is missing.
     known = ["" if _is_nan(value) else value for value in column]
-    return np.asarray(texts(name, known), dtype=np.str_)
+    remedy = "give NaN where a number is unknown, and an empty text where a text is"
+    return np.asarray(texts(name, known, remedy), dtype=np.str_)
 
 
 def _is_nan(value: object) -> bool:

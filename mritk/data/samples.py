@@ -126,7 +126,8 @@ class Samples:
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
-        for name in ("ids", *TEXT_COLUMNS):
+        object.__setattr__(self, "ids", texts("ids", self.ids, "give each sample an id"))
+        for name in TEXT_COLUMNS:
             column = getattr(self, name)
             if column is not None:
                 object.__setattr__(self, name, texts(name, column))

@@ -239,6 +239,19 @@ def test_a_missing_text_of_pandas_is_no_group_called_nan():
 
 
 @pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"patients": ["p", None, "q", "q"]}, "or None instead of the column"),
+        ({"ids": ["a", None, "b", "c"]}, "give each sample an id"),
+        ({"covariates": {"age": [34, None, 51, 60]}}, "give NaN where a number is unknown"),
+    ],
+)
+def test_a_missing_value_is_refused_with_what_the_column_takes_instead(changes, remedy):
+    with pytest.raises(DataError, match=f"has missing values; .*{remedy}"):
+        table(**changes)
+
+
+@pytest.mark.parametrize(
     "array",
     [np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((4, 4))[::2], np.float32(3), np.empty(0)],
 )
