@@ -78,3 +78,9 @@ GridLike: TypeAlias = "Size | Grid"
 def size_text(size: Size) -> str:
     """Return a size for messages: ``224``, ``96×96×64``, or ``any``."""
     return "×".join(map(str, size)) if isinstance(size, tuple) else str(size or "any")
+
+
+def one_side(size: Size) -> int | None:
+    """Return the side that all axes share; None: they differ, or are any."""
+    sides = set(size) if isinstance(size, tuple) else {size}
+    return sides.pop() if len(sides) == 1 else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from mritk.images.grid import Fit, Grid, GridLike, Size, Spacing
+from mritk.images.grid import Fit, Grid, GridLike, Size, Spacing, one_side
 
 # Fields that came later, and fields that do not change a pixel.
 LATER = {"identity": "unless default"}
@@ -81,7 +81,7 @@ class InputContract:
     def takes(self, size: int) -> bool | None:
         """Tell whether the network takes inputs with this side; None: it does not say."""
         if self.fixed:
-            return self.size == size
+            return one_side(self.size) == size
         if self.minimum is not None and size < self.minimum:
             return False
         return True if self.size is None or self.minimum is not None else None

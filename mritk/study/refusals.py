@@ -11,7 +11,7 @@ from mritk.data.rank import is_volume, of_rank
 from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError, UsageError
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.images.grid import size_text
+from mritk.images.grid import one_side, size_text
 from mritk.method import Method
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
@@ -84,8 +84,8 @@ def require_size(samples: Samples, backbone: Backbone, protocol: Protocol) -> No
         least = contract.minimum
         raise UsageError(f"{takes} {_or_more(least, dims)}, {stated}; {_larger(key, least)}")
     remedy = "another backbone"
-    if isinstance(contract.size, int):
-        remedy = f"--vary {key}={contract.size}, or another backbone"
+    if side := one_side(contract.size):
+        remedy = f"--vary {key}={side}, or another backbone"
     raise UsageError(f"{takes} size {size_text(contract.size)} only, {stated}; use {remedy}")
 
 

@@ -175,6 +175,8 @@ def test_what_sizes_a_network_takes_is_no_part_of_its_identity():
     [
         ({"size": 224, "fixed": True}, False),
         ({"size": 64, "fixed": True}, True),
+        ({"size": (64, 64, 64), "fixed": True}, True),
+        ({"size": (64, 64, 32), "fixed": True}, False),
         ({"size": None}, True),
         ({"size": None, "minimum": 96}, False),
         ({"size": 224, "minimum": 32}, True),

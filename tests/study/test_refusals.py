@@ -22,6 +22,11 @@ def sized(dims: int, contract: InputContract, **sizes: int | None) -> None:
     [
         (2, 224, r"net@scratch takes images of size 224 only, .*; use --vary image_size=224, or"),
         (3, 96, r"takes volumes of size 96 only, but protocol quick has volume_size = 64; use --v"),
+        (
+            3,
+            (96, 96, 96),
+            r"takes volumes of size 96×96×96 only, .*; use --vary volume_size=96, or",
+        ),
         (3, (96, 96, 64), r"takes volumes of size 96×96×64 only.*; use another backbone"),
     ],
 )
@@ -49,6 +54,7 @@ def test_a_size_below_the_smallest_that_a_network_takes_is_refused(dims, size, m
 def test_sizes_that_may_do_are_not_refused():
     sized(2, InputContract(224, fixed=True), image_size=224, volume_size=64)
     sized(2, InputContract(224, fixed=True), volume_size=64)
+    sized(3, InputContract((96, 96, 96), fixed=True), volume_size=96)
     sized(2, InputContract(224, minimum=96), image_size=96)
     sized(2, InputContract(224), image_size=64)
 
