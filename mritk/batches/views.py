@@ -28,16 +28,25 @@ class View:
     The transform takes a block (N, C, *spatial) in [0, 1] and the block's number.
     """
 
-    def __init__(self, images: ResidentImages, transform: Transform) -> None:
-        self._images, self._transform = images, transform
+    def __init__(
+        self, images: ResidentImages, transform: Transform, block: int | None = None
+    ) -> None:
+        """Show ``images`` in blocks of this size; None: of whatever size a batch has."""
+        self._images, self._transform, self._block = images, transform, block
 
     def __len__(self) -> int:
         return len(self._images)
 
     def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Yield all images in batches, the last one possibly smaller."""
-        for number, block in enumerate(self._images.in_order(BLOCK)):
-            yield from self._transform(block, number).split(batch_size)
+        rest: torch.Tensor | None = None
+        for number, block in enumerate(self._images.in_order(self._block or batch_size)):
+            shown = self._transform(block, number)
+            whole = list((shown if rest is None else torch.cat([rest, shown])).split(batch_size))
+            rest = whole.pop() if len(whole[-1]) < batch_size else None
+            yield from whole
+        if rest is not None:
+            yield rest
 
 
 Images = ResidentImages | View
@@ -60,7 +69,7 @@ def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Image
             "is none; specify one with --augmentation, or use 'flip'"
         )
     draws = [partial(_draw, apply, setup.seed, view) for view in range(recipe.test_time_views)]
-    return [images, *(View(images, draw) for draw in draws)]
+    return [images, *(View(images, draw, BLOCK) for draw in draws)]
 
 
 def _draw(apply: Apply, seed: int, view: int, block: torch.Tensor, number: int) -> torch.Tensor:

@@ -91,6 +91,19 @@ def test_views_come_in_batches_and_draws_differ_between_them(make_setup, unseen)
     assert not torch.equal(added[0], added[1])
 
 
+@pytest.mark.parametrize("kind", ["flip", "augmentation"])
+@pytest.mark.parametrize("size", [3, 6, 8, 100])
+def test_a_batch_of_a_view_is_as_large_as_one_of_the_images(
+    make_setup, unseen, kind, size, monkeypatch
+):
+    """On a GPU what a batch lacks is filled up, and computed in vain."""
+    monkeypatch.setattr("mritk.batches.views.BLOCK", 4)
+    original, view, *_ = views(make(make_setup, test_time=kind), unseen)
+    batches = list(view.in_order(size))
+    assert list(map(len, batches)) == list(map(len, original.in_order(size)))
+    torch.testing.assert_close(torch.cat(batches), torch.cat(list(view.in_order(4))))
+
+
 def test_an_augmentation_that_is_none_is_told(make_setup, unseen):
     with pytest.raises(UsageError, match=r"which is none; specify one with --augmentation"):
         make(make_setup, Augmentation("none", None), test_time="augmentation")
