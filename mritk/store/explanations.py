@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from mritk.errors import StoreError, one_line
+from mritk.files.regular_file import is_regular_file
 from mritk.store.arrays import store, table, texts
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_holds
@@ -115,10 +116,10 @@ def stored_explanations(results: ResultsFolder, trial_id: str) -> Explanations |
     """Return the explanations of a trial; None if there are none.
 
     Raises:
-        StoreError: Their file is damaged.
+        StoreError: Their file is damaged, or cannot be read.
     """
     path = explanations_path(results.path, trial_id)
-    return read_explanations(path) if path.is_file() else None
+    return read_explanations(path) if is_regular_file(path) else None
 
 
 def read_explanations(path: Path) -> Explanations:

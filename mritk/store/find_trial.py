@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import UnknownName
+from mritk.files.regular_file import is_regular_file
 from mritk.store.places import trial_paths, trial_place
 from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
 
@@ -15,7 +16,7 @@ def find_trial(name: str, folder: Path) -> TrialRecord:
 
     Raises:
         UnknownName: There is none, or the name begins the ids of several.
-        StoreError: Its file is damaged.
+        StoreError: Its file is damaged, or cannot be read.
     """
     return read_trial(trial_file(name, folder))
 
@@ -25,7 +26,7 @@ def trial_or_none(name: str, folder: Path) -> TrialRecord | None:
 
     Raises:
         UnknownName: The name begins the ids of several trials, or is the path of no file.
-        StoreError: Its file is damaged.
+        StoreError: Its file is damaged, or cannot be read.
     """
     path = _path(name, folder)
     return None if path is None else read_trial(path)
@@ -36,6 +37,7 @@ def trial_file(name: str, folder: Path) -> Path:
 
     Raises:
         UnknownName: There is none, or the name begins the ids of several.
+        StoreError: It is the path of a file in a folder that cannot be entered.
     """
     path = _path(name, folder)
     if path is None:
@@ -49,7 +51,7 @@ def trial_file(name: str, folder: Path) -> Path:
 def _path(name: str, folder: Path) -> Path | None:
     if name.endswith(".h5"):
         path = Path(name)
-        if not path.is_file():
+        if not is_regular_file(path):
             raise UnknownName(f"no trial file {path}")
         return path
     if not TRIAL_ID.fullmatch(name):

@@ -64,9 +64,10 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
 
     Raises:
         Unavailable: There is none.
-        StoreError: The file is not the one that the trial wrote.
+        StoreError: The file is not the one that the trial wrote, or cannot be read.
     """
     from mritk.files.digests import sha256_of
+    from mritk.files.regular_file import is_regular_file
 
     path, kept = model_path(results, record.id), record.notes.get("model")
     if kept is None and KEEP in record.provenance.get("command", ()):
@@ -74,7 +75,7 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
             f"trial {record.id[:8]} was trained with {KEEP}, but method {record.method} has no "
             "network that can be stored"
         )
-    if kept is None or not path.is_file():
+    if kept is None or not is_regular_file(path):
         raise Unavailable(
             f"trial {record.id[:8]} has no stored model in {path.parent}; repeat its command as "
             "'mritk run … --keep-models --rerun'"

@@ -11,6 +11,7 @@ import numpy as np
 
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.files.atomic import write_whole
+from mritk.files.regular_file import is_regular_file
 from mritk.store.explanations import explanations_path
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
@@ -63,7 +64,7 @@ def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: b
 
     Raises:
         UsageError: A source does not exist, or is the target.
-        StoreError: The target cannot be written.
+        StoreError: A source cannot be read, or the target not be written.
     """
     for source in sources:
         source.require_there()
@@ -112,7 +113,7 @@ def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
     model = model_path(source, found.record.id)
     try:
         write_whole(target.trial_path(found.record.id), found.path.read_bytes())
-        if model.is_file():
+        if is_regular_file(model):
             write_whole(model_path(target, found.record.id), model.read_bytes())
     except OSError as error:
         raise _unreadable(found.path, error) from error
@@ -123,9 +124,9 @@ def _explains(found: Stored, source: ResultsFolder, target: ResultsFolder, done:
     name = found.record.id
     path = explanations_path(source.path, name)
     known = name in done.copied or f"{name} ({found.path})" in done.same
-    if not known or name in done.explained or not path.is_file():
+    if not known or name in done.explained or not is_regular_file(path):
         return False
-    if explanations_path(target.path, name).is_file():
+    if is_regular_file(explanations_path(target.path, name)):
         return False
     if not seal_holds(_content(path)):
         done.damaged.append(f"{path} was modified after it was written; repeat 'mritk explain'")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mritk.errors import StoreError
 from mritk.store.explanations import (
     Explanations,
     explanations_path,
     read_explanations,
+    stored_explanations,
     write_explanations,
 )
 from mritk.store.folder import ResultsFolder
+from mritk.store.merge import merge
 from tests.store.conftest import states
 
 
@@ -128,6 +132,21 @@ def test_explanations_that_are_there_stay_and_damaged_ones_are_left_out(mritk, f
     assert there.read_bytes() == b"mine"
     assert not explanations_path(folder.path, "dddd").exists()
     assert folder.status("dddd") == "finished"
+
+
+def test_explanations_that_may_not_be_read_are_not_taken_for_none(folder, explained, monkeypatch):
+    stat = Path.stat
+
+    def refuse(path, **options):
+        if path.parent == explained.path / "explanations":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(StoreError, match=r"cannot read .*aaaa.h5: Permission denied; repeat the"):
+        merge([explained], folder, dry_run=True)
+    with pytest.raises(StoreError, match=r"cannot read .*aaaa.h5: Permission denied; repeat the"):
+        stored_explanations(explained, "aaaa")
 
 
 def test_explanations_of_a_conflicting_trial_are_not_copied(mritk, folder, explained, sound):
