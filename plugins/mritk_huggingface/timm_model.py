@@ -10,7 +10,6 @@ from typing import Any
 from torch import nn
 
 from mritk import InputContract, StateDict, UsageError, lazy
-from mritk_huggingface.blocks import timm_blocks
 from mritk_huggingface.preprocessor import sides_of
 
 CONFIG = "config.json"
@@ -32,7 +31,7 @@ class TimmModel:
     architecture: str
     card: Mapping[str, Any]
     arguments: Mapping[str, Any]
-    stages = staticmethod(timm_blocks)
+    stages = staticmethod(lazy("mritk_timm.blocks:blocks"))  # as under the prefix timm:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> TimmModel:

@@ -18,10 +18,10 @@ def blocks(network: nn.Module) -> list[Block]:
     the parameters of their layer. A closing normalisation layer is no depth of its own and joins
     the block before it. A block is called by the shortest module name that no other one shares.
     """
-    return titled(_timm_groups(network) or _top_level_groups(network), network)
+    return _titled(_timm_groups(network) or _top_level_groups(network), network)
 
 
-def titled(groups: list[list[str]], network: nn.Module) -> list[Block]:
+def _titled(groups: list[list[str]], network: nn.Module) -> list[Block]:
     """Return groups of tensors with names, a closing normalisation with the group before it."""
     tensors = network.state_dict()
     if len(groups) > 1 and all(tensors[name].ndim <= 1 for name in groups[-1]):

@@ -177,3 +177,14 @@ def test_a_transformer_takes_other_sizes_than_that_of_its_weights(
 
     assert loaded.network(batch(96)).shape == (2, loaded.num_features)
     assert loaded.stages[1].name.startswith("blocks.")
+
+
+@pytest.mark.parametrize("name", ["coat_lite_medium", "caformer_s18"])
+def test_a_model_is_cut_into_the_blocks_that_the_prefix_timm_cuts_it_into(name) -> None:
+    from mritk_huggingface.timm_model import TimmModel
+    from mritk_timm.blocks import blocks
+
+    model = TimmModel(name, CARD, {})
+    with torch.device("meta"):
+        network = model.build()
+    assert model.stages(network) == blocks(network)
