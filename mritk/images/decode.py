@@ -87,10 +87,13 @@ def decoded(
 
 
 def is_decoded(samples: Samples, how: Decoding, workspace: Workspace) -> bool:
-    """Tell whether :func:`decoded` would find an array, by its name alone."""
+    """Tell, by its name alone, whether :func:`decoded` would find an array where it uses it.
+
+    What is in ``home`` only would be copied to ``scratch``, and takes as much room there.
+    """
     rows = _Rows(samples, Grid.of(how.grid), how.interpolation, how.preprocessing)
-    places = (workspace.folder("decoded"), workspace.near("decoded"))
-    return any((place / key_of(rows.identity)).is_dir() for place in places if place)
+    place = workspace.near("decoded") or workspace.folder("decoded")
+    return (place / key_of(rows.identity)).is_dir()
 
 
 def decode_all(

@@ -96,7 +96,7 @@ def require_room_for(
 
     Args:
         samples: Images or volumes.
-        decodings: How they will be decoded; those that were before take no more room.
+        decodings: How they will be decoded; those that are on that disk already take no more room.
         shapes: Per audited sample, as for :func:`decoded_bytes`.
         modes: Likewise.
         workspace: Where they will be kept.
@@ -132,7 +132,7 @@ def require_room(needed: int, sides: Sequence[Size], folder: Path) -> None:
         raise StoreError(
             f"not enough space for {what} in {folder} ({free / 1e9:.1f} GB free); choose a "
             "smaller image_size (or volume_size) in the protocol, free space, or set MRITK_HOME "
-            "to another disk"
+            "(or MRITK_SCRATCH) to another disk"
         )
     if needed > LARGE:
         logger.warning("%s will be written to %s (%.1f GB free)", what, folder, free / 1e9)

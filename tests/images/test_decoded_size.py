@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +13,12 @@ from mritk import Classification, Grid, Samples
 from mritk.audit.image_index import image_index
 from mritk.errors import StoreError
 from mritk.images.decode import Decoding, decoded, is_decoded
-from mritk.images.decoded_size import decoded_bytes, require_room, warn_of_cropping
+from mritk.images.decoded_size import (
+    decoded_bytes,
+    require_room,
+    require_room_for,
+    warn_of_cropping,
+)
 from mritk.images.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -59,6 +66,32 @@ def test_what_does_not_fit_is_refused_and_what_is_large_is_told(tmp_path, caplog
     with caplog.at_level(logging.WARNING):
         require_room(200_000_000, [224, None], tmp_path)
     assert "0.2 GB of decoded images (224 px, as they are) will be written to" in caplog.text
+
+
+def test_a_copy_to_scratch_needs_room_there(workspace, tmp_path, monkeypatch):
+    samples = Samples(
+        ids=["a", "b"],
+        targets=np.arange(2),
+        task=Classification(("x", "y")),
+        read=lambda i: GREY[i],
+    )
+    how = Decoding(16, "bilinear", Preprocessing())
+    decoded(samples, 16, "bilinear", workspace)
+    near = replace(workspace, scratch=tmp_path / "scratch")
+    disk_usage = shutil.disk_usage
+
+    def full(path):
+        return disk_usage(path)._replace(free=0)
+
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    shapes = [(20, 30)] * 2, ["grey uint8"] * 2
+    require_room_for(samples, [how], *shapes, workspace)
+    with pytest.raises(StoreError, match=r"not enough space for .* in .*scratch.* MRITK_SCRATCH"):
+        require_room_for(samples, [how], *shapes, near)
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    decoded(samples, 16, "bilinear", near)
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    require_room_for(samples, [how], *shapes, near)
 
 
 def test_a_grid_that_cuts_off_most_of_a_sample_is_told(caplog):
