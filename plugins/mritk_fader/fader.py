@@ -91,7 +91,6 @@ class Fader:
             lambda number: (train[number], val[number]),
             seconds=seconds,
             before=setup.parameters.epochs,
-            required=setup.selection.on == "val",
         )
         self._weight = fit.weight[self._number].numpy()
         self._bias = fit.bias[self._number].numpy()

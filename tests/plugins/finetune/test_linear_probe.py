@@ -172,6 +172,14 @@ def test_with_the_rule_last_the_first_penalty_is_used_and_nothing_is_chosen(make
     assert len(epochs) == 1
 
 
+def test_with_the_rule_last_a_metric_without_value_refuses_nothing(make):
+    """R² has no value on validation targets that are all equal."""
+    setup = make(Regression("years"), selection=SelectionRule(on="last", by="r2"))
+    equal = replace(setup.val.samples, targets=np.full(len(setup.val), 50.0))
+    fitted = fit_probe(replace(setup, val=replace(setup.val, samples=equal)))
+    assert fitted.notes["selected_penalty"] == PENALTIES[0]
+
+
 def test_each_penalty_is_announced_like_an_epoch(make):
     epochs = []
     fit_probe(make(on_epoch=epochs.append))

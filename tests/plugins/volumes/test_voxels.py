@@ -109,6 +109,8 @@ def test_a_metric_without_value_for_any_penalty_is_refused(balls):
     one_class = Subset.of(samples, VAL[samples.targets[VAL] == 0], setup.workspace)
     with pytest.raises(UsageError, match="'macro_auroc' is undefined on the validation set"):
         fit_voxels(replace(setup, val=one_class))
+    last = replace(setup, val=one_class, selection=SelectionRule("last", "macro_auroc"))
+    assert fit_voxels(last).notes["selected_penalty"] == setup.parameters.penalties[0]
 
 
 def test_penalties_that_are_none_are_refused():
