@@ -21,7 +21,8 @@ def fit_unet(setup: Setup) -> MapTraining:
     """Train on the sites of the training set; keep the epoch of the lowest validation loss.
 
     Raises:
-        UsageError: Sites are not known or too many, or the protocol selects by something else.
+        UsageError: Sites are not known or too many, the protocol selects by something else, or the
+            sides of its input do not fit.
         MritkError: Training diverged.
     """
     return DomainUNet(setup).trained()
@@ -39,11 +40,12 @@ class DomainUNet(MapTraining):
         self._order = Balanced.of(sites, own.batch_size, setup.seed, least=1)
         self._sites = len(self._order.rows)
         self._terms: list[torch.Tensor] = []
-        if self._sites > own.latent:
-            raise UsageError(
-                f"a latent space of {own.latent} dimensions has no singular value for "
-                f"{self._sites} sites; set latent = {self._sites} or more in the protocol"
-            )
+        for name, unit in (("latent", "dimensions"), ("rank_voxels", "voxels")):
+            if self._sites > getattr(own, name):
+                raise UsageError(
+                    f"a latent matrix of {getattr(own, name)} {unit} has no singular value for "
+                    f"{self._sites} sites; set {name} = {self._sites} or more in the protocol"
+                )
         super().__init__(setup)
 
     @property

@@ -202,6 +202,8 @@ def test_what_cannot_be_trained_is_refused(scans):
         fit_unet(scans(setup={"selection": SelectionRule(by="dice")}))
     with pytest.raises(UsageError, match="set latent = 3 or more"):
         fit_unet(scans(latent=2))
+    with pytest.raises(UsageError, match="set rank_voxels = 3 or more"):
+        fit_unet(scans(rank_voxels=2))
     with pytest.raises(UsageError, match="there is no site"):
         fit_unet(scans(replace(draw_balls(), sites=None)))
     with pytest.raises(ValueError, match="rank_voxels must be at least 1"):
