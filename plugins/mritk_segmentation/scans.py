@@ -23,7 +23,7 @@ class Scans:
             setup: Of the training.
             subset: The samples.
             method: Its name, for messages.
-            divisor: What the sides of the input are multiples of.
+            divisor: What the sides of the input are multiples of; unless it is 1, one is larger.
 
         Raises:
             UsageError: They are not.
@@ -34,11 +34,16 @@ class Scans:
         self._named, dims = bool(subset.samples.channels), subset.samples.spatial_dims or 2
         self._colours = not self._named and self._images.ndim == dims + 2
         sides = self._images.shape[1 + self._named :][:dims]
+        shape = "×".join(map(str, sides))
         if any(side % divisor for side in sides):
-            shape = "×".join(map(str, sides))
             raise UsageError(
                 f"{method} needs sides that are multiples of {divisor}, but the input has {shape} "
                 f"voxels; set image_size or volume_size to a multiple of {divisor} in the protocol"
+            )
+        if 1 < divisor == max(sides):  # the last level would be one place, which no norm takes
+            raise UsageError(
+                f"{method} needs a side of more than {divisor} voxels, but the input has {shape}; "
+                f"set image_size or volume_size to {2 * divisor} or more in the protocol"
             )
 
     def __len__(self) -> int:

@@ -198,6 +198,8 @@ def test_the_network_is_for_images_and_volumes(dims):
 def test_what_cannot_be_trained_is_refused(scans):
     with pytest.raises(UsageError, match="volume_size to a multiple of 4"):
         fit_unet(scans(setup={"volume_size": 6}))
+    with pytest.raises(UsageError, match="needs a side of more than 4 voxels"):
+        fit_unet(scans(setup={"volume_size": 4}))
     with pytest.raises(UsageError, match="selects by the validation loss"):
         fit_unet(scans(setup={"selection": SelectionRule(by="dice")}))
     with pytest.raises(UsageError, match="set latent = 3 or more"):

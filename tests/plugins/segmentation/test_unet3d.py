@@ -124,7 +124,7 @@ def test_images_are_segmented_grey_or_in_colour(workspace, colours):
         parameters=UNetRecipe(), task=TASK, train=part, val=None, seed=0, workspace=workspace,
         augmentation=Augmentation("none", None), image_size=SIDE,
     )  # fmt: skip
-    scans = Scans(setup, part, "unet3d", divisor=8)
+    scans = Scans(setup, part, "unet3d", divisor=4)
     batch = scans.batch(torch.tensor([3, 0]))
     assert batch.shape == (2, scans.channels, SIDE, SIDE) == (2, colours, SIDE, SIDE)
     image = torch.from_numpy(read(3).astype(np.float32)).reshape(SIDE, SIDE, colours)
@@ -177,12 +177,18 @@ def test_the_threshold_finds_the_channel_and_the_level(setup):
     [
         ({"volume_size": 6}, "multiples of 4, but the input has 6×6×6 voxels"),
         ({"parameters": {"patch": 4}}, "set image_size or volume_size to a multiple of 16"),
+        ({"parameters": {"patch": 2}}, "a side of more than 8 voxels, but the input has 8×8×8"),
         ({"selection": SelectionRule(by="dice")}, "unet3d selects by the validation loss"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(setup, fields, message):
     with pytest.raises(UsageError, match=message):
         fit_unet3d(setup(**fields))
+
+
+def test_one_side_of_two_places_is_enough(setup):
+    fitted = fit_unet3d(setup(parameters={"epochs": 1, "patch": 2}, volume_size=(8, 8, 16)))
+    assert len(fitted.predict(setup().val)) == 4
 
 
 @pytest.mark.parametrize(
