@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mritk import Setup, Subset, derive
+from mritk import Setup, Subset, UsageError, derive
 from mritk_fader.networks import Decoder, adversary, encoder, features_of
 from mritk_fader.recipe import FaderRecipe
 from mritk_fader.scans import Scans, codes_of, sites_of
@@ -144,7 +144,15 @@ class FaderAutoencoder:
         Args:
             subset: The samples.
             site: As if all were of this site; empty: each of its own.
+
+        Raises:
+            UsageError: The decoder does not know the site.
         """
+        if site and site not in self.sites:
+            raise UsageError(
+                f"the decoder knows no site {site!r} and would draw scans of none; give one of "
+                f"{', '.join(self.sites)}"
+            )
         return torch.cat([decoded.cpu() for _, decoded in self._decoded(subset, site)])
 
     def reconstruction_error(self, subset: Subset) -> float:

@@ -112,6 +112,9 @@ class Fader:
         Args:
             subset: The samples.
             site: As if all were of this site; empty: each of its own.
+
+        Raises:
+            UsageError: The decoder does not know the site.
         """
         setup = self._setup
         with repeatable(setup.device, deterministic=setup.deterministic):

@@ -111,6 +111,12 @@ def test_scans_are_still_drawn_and_as_of_the_other_site_where_it_is_asked_for(tr
         np.testing.assert_allclose(own[north], corner["north"][north], rtol=1e-5)
 
 
+def test_a_site_that_the_decoder_does_not_know_is_refused_with_those_that_it_knows(shapes):
+    setup = shapes(epochs=1)
+    with pytest.raises(UsageError, match=r"no site 'nrth' .* give one of north, south"):
+        fit_fader(setup).reconstruct(setup.val, "nrth")
+
+
 # -- how it is trained -----------------------------------------------------------------------------
 
 
