@@ -13,8 +13,12 @@ from mritk import UsageError
 # As SLURM writes a time: minutes, hours:minutes:seconds, days-hours:minutes, and between.
 TIME = re.compile(r"\d+(:[0-5]?\d){0,2}|\d+-\d+(:[0-5]?\d){0,2}")
 SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,@+-]*")
-# RFC 1123, and 47 characters, since KubeRay appends to the name.
-KUBERNETES_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,45}[a-z0-9])?")
+# KubeRay takes labels of RFC 1035, and 47 characters, since it appends to the name.
+RAY_JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,45}[a-z0-9])?")
+# Kubernetes takes labels of RFC 1123, for some things several with dots between them.
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+KUBERNETES_LABEL = re.compile(LABEL)
+KUBERNETES_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 MEMORY = re.compile(r"[1-9][0-9]*(Mi|Gi|Ti|M|G|T)")
 MOUNT = re.compile(r"/[A-Za-z0-9._/-]+")
@@ -120,7 +124,7 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
 )
 @text_option(
     "--claim",
-    of=KUBERNETES_NAME,
+    of=KUBERNETES_SUBDOMAIN,
     like="shared-data",
     required=True,
     metavar="NAME",
@@ -134,10 +138,8 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
 @text_option(
     "--memory", of=MEMORY, like="32Gi", default="16Gi", metavar="SIZE", help="Memory per pod."
 )
-@text_option(
-    "--name", of=KUBERNETES_NAME, like="mritk", default="mritk", help="Name of the RayJob."
-)
-@text_option("--namespace", of=KUBERNETES_NAME, like="lab", help="Namespace.")
+@text_option("--name", of=RAY_JOB_NAME, like="mritk", default="mritk", help="Name of the RayJob.")
+@text_option("--namespace", of=KUBERNETES_LABEL, like="lab", help="Namespace.")
 @text_option(
     "--mount",
     of=MOUNT,
@@ -147,7 +149,7 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
     help="Where the volume is mounted, and the command starts.",
 )
 @click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="New starts.")
-@text_option("--queue", of=KUBERNETES_NAME, like="lab", help="Queue of Kueue that admits the job.")
+@text_option("--queue", of=KUBERNETES_LABEL, like="lab", help="Queue of Kueue that admits the job.")
 @command_argument
 def kuberay(command: tuple[str, ...], **options: Any) -> None:
     """Print a RayJob for KubeRay that runs 'mritk run …' on its worker pods.

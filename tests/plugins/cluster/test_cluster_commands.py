@@ -93,6 +93,33 @@ def test_what_cannot_be_is_refused_in_one_line(mritk, words, told):
     assert told in ended.err
 
 
+LABEL, LONG = "1st-lab", 63 * "a"
+
+
+@pytest.mark.parametrize(
+    ("option", "taken", "refused"),
+    [
+        ("--name", ["a", "lab-1", 47 * "a"], ["1st", "a.b", "a-", "-a", "A", 48 * "a"]),
+        ("--namespace", [LABEL, LONG], ["a.b", "a-", "A", LONG + "a"]),
+        ("--queue", [LABEL, LONG], ["a.b", "a-", "A", LONG + "a"]),
+        (
+            "--claim",
+            [LABEL, "a.b", f"{LONG}.1st", ".".join(4 * [LONG[2:]])],
+            ["a..b", "a.", ".a", "a.-b", ".".join(4 * [LONG])],
+        ),
+    ],
+)
+def test_names_are_what_kubernetes_and_kuberay_take(mritk, option, taken, refused):
+    """RayJobs: a label of RFC 1035; namespaces and queues: of RFC 1123; claims: several."""
+    plain = ("cluster", "kuberay", "--image", "i", "--claim", "d")
+    for name in taken:
+        assert mritk(*plain, option, name, *RUN).code == 0, name
+    for name in refused:
+        ended = mritk(*plain, f"{option}={name}", *RUN)
+        assert (ended.code, ended.out) == (2, ""), name
+        assert f"{option} {name!r} is not valid" in ended.err
+
+
 # The fields of ray.io/v1 that are used, and what KubeRay's API says of them (rayjob_types.go,
 # raycluster_types.go): the schema of its CRD has 2 MB, most of which describes pods.
 NUMBER, TEXT = {"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}
