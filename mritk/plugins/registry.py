@@ -228,7 +228,8 @@ class Registry(LoadedPlugins):
         if name == SCRATCH or (name.startswith(FILE_PREFIX) and not files):
             return None
         if name.startswith(FILE_PREFIX):
-            return weights_from_file(architecture, Path(name.removeprefix(FILE_PREFIX)))
+            path = Path(name.removeprefix(FILE_PREFIX)).expanduser()
+            return weights_from_file(architecture, path)
         found = [weights for weights in offered if weights.name == name]
         if not found:
             names = [f"{architecture.name}@{w.name}" for w in offered]

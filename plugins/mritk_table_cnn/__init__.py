@@ -75,8 +75,8 @@ def resolve(member: str) -> Iterator[Architecture]:
     """
     from mritk_table_cnn.layer_table import read_table
 
-    path, digest = Path(member), ""
-    if not path.is_file() and (found := NAMED.fullmatch(member)):
+    path, digest = Path(member).expanduser(), ""
+    if not path.is_file() and (found := NAMED.fullmatch(str(path))):
         path, digest = Path(found["path"]), found["digest"]
     table = read_table(path, digest)
     yield Architecture(

@@ -257,7 +257,7 @@ def test_a_family_that_must_look_members_up_is_told_whether_it_may_use_the_netwo
     assert seen == [("okapi", Workspace(tmp_path, offline)) for offline in (True, False)]
 
 
-def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp_path):
+def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp_path, monkeypatch):
     registry.register(plugin_of(backbones=[Architecture("net", lambda: None)]), Origin("nets"))
     one, other = tmp_path / "a.pt", tmp_path / "b.pt"
     one.write_bytes(b"same")
@@ -265,6 +265,8 @@ def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp
     first, second = (registry.backbone(f"net@file:{path}") for path in (one, other))
     assert first.name.startswith("net@file:a.pt#"), "the digest tells files of one name apart"
     assert first.identity == second.identity
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert registry.backbone("net@file:~/a.pt").identity == first.identity
     other.write_bytes(b"different")
     assert registry.backbone(f"net@file:{other}").identity != first.identity
     with pytest.raises(Unavailable, match="no weight file"):

@@ -62,6 +62,14 @@ def test_a_file_may_have_a_name_that_looks_like_a_digest(tmp_path, registry):
     assert name.startswith("table_cnn:mine#01234567#")
 
 
+def test_a_path_may_begin_at_the_home_of_the_user(path, registry, monkeypatch):
+    monkeypatch.setenv("HOME", str(path.parent))
+    name = registry.backbone("table_cnn:~/mine.toml").name
+    assert name == registry.backbone(f"table_cnn:{path}").name
+    stored = name.replace("mine.toml", "~/mine.toml").partition("@")[0]
+    assert registry.backbone(stored).name == name
+
+
 def test_an_absent_file_is_named_with_the_way_to_write_it(tmp_path, registry, mritk):
     with pytest.raises(Unavailable, match="after 'table_cnn:', give the path of a TOML file"):
         registry.backbone(f"table_cnn:{tmp_path}/none.toml")
