@@ -81,7 +81,7 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
             "a folder with the .mat files of figshare 1512427; ,fold=1 to 5 for its official folds"
         ),
         options=FigshareOptions,
-        reads=lambda path: any(path.glob("*.mat")) or any(path.glob("*/*.mat")),
+        reads=lambda path: any(any(path.glob(f"{at}*.[mM][aA][tT]")) for at in ("", "*/")),
     )
 
 

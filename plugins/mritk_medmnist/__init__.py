@@ -25,7 +25,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         resolve=resolve_medmnist,
         placeholder="PATH.npz",
         summary="a MedMNIST archive with its official split, images or volumes; no patient ids",
-        reads=lambda path: path.suffix == ".npz",
+        reads=lambda path: path.suffix.lower() == ".npz",
     )
 
 

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import mritk_dicom
+import mritk_figshare
 import mritk_folders
+import mritk_medmnist
 from mritk.errors import DataError, MritkError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import Benchmark
@@ -179,3 +181,15 @@ def test_a_look_that_fails_hides_no_error(there, registry, monkeypatch):
     monkeypatch.setitem(family.__dict__, "reads", broken)
     with pytest.raises(DataError, match=r"^odd$"):
         hinted(lambda: (_ for _ in ()).throw(DataError("odd")), "imgs", registry)
+
+
+@pytest.mark.parametrize("name", ["set/1.mat", "set/1.MAT", "set/unzipped/1.Mat", "set.NPZ"])
+def test_files_are_known_by_their_ending_in_any_case(name, tmp_path):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    registry = Registry()
+    registry.register(mritk_figshare)
+    registry.register(mritk_medmnist)
+    path, prefix = (file, "medmnist") if "/" not in name else (tmp_path / "set", "figshare")
+    assert path_hint(str(path), registry) == f"for this path, use {prefix}:{path}"
