@@ -23,12 +23,20 @@ def working_folder(results: Path | None) -> dict[str, Any]:
     here = Path.cwd()
     os.environ.setdefault(WITH_IGNORED, "1")
     home = os.environ.get("MRITK_HOME")
-    own = [Path(folder).resolve() for folder in (results, home) if folder]
+    caches = Path(home).expanduser() if home else None
+    own = [folder.resolve() for folder in (results, caches) if folder]
     inside = [folder.relative_to(here) for folder in own if folder.is_relative_to(here)]
     return {
         "working_dir": str(here),
-        "excludes": [f"/{folder.as_posix()}" for folder in inside if folder.parts],
+        "excludes": [_pattern(folder) for folder in inside if folder.parts],
     }
+
+
+def _pattern(folder: Path) -> str:
+    """Return what Ray, which reads as .gitignore is read, takes for this folder and no other."""
+    literal = re.sub(r"[*?[\\]", r"\\\g<0>", folder.as_posix())
+    # In brackets, since Ray's reader removes a last space even behind a backslash.
+    return "/" + re.sub(r"\s", r"[\g<0>]", literal)
 
 
 def not_uploaded(error: Exception) -> str:

@@ -118,6 +118,34 @@ def test_the_working_folder_goes_without_results_and_caches(tmp_path, monkeypatc
     assert working_folder(Path("/elsewhere"))["excludes"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("runs [old]", "runs o"),
+        ("runs*", "runs of last year"),
+        ("run?", "runs"),
+        ("back\\slash", "backslash"),
+        ("!kept", "kept"),
+        ("#1", "1"),
+        ("last ", "last"),
+        ("plain/a", "a"),
+    ],
+)
+def test_a_folder_of_any_name_stays_behind_and_no_other(name, other, tmp_path, monkeypatch):
+    packaging = pytest.importorskip("ray._private.runtime_env.packaging", reason="needs Ray")
+    monkeypatch.chdir(tmp_path)
+    excluded = packaging._get_excludes(tmp_path, working_folder(tmp_path / name)["excludes"])
+    assert excluded(tmp_path / name / "trial.h5")
+    assert not excluded(tmp_path / other / "scan.png")
+
+
+def test_caches_below_the_home_of_the_user_stay_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MRITK_HOME", "~/cache")
+    assert working_folder(None)["excludes"] == ["/cache"]
+
+
 def test_a_folder_that_is_too_large_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = not_uploaded(
