@@ -185,12 +185,9 @@ class Registry(LoadedPlugins):
                     "backbone", name, self._plain_names() if plain else self.backbone_names()
                 )
             offered += [r for r in members if isinstance(r, Weights)]
-        return Backbone(
-            architecture,
-            self._weights(
-                architecture, weights_name or architecture.default_weights, offered, files
-            ),
-        )
+        if weights_name is None:
+            weights_name = architecture.default_weights
+        return Backbone(architecture, self._weights(architecture, weights_name, offered, files))
 
     def _made_around(
         self, family: Family, noun: str, name: str, inner: object, given: dict[str, str]

@@ -213,6 +213,8 @@ def test_a_backbone_is_an_architecture_with_weights_from_any_plugin(registry):
     assert registry.backbone("net@radiology").weights.origin.distribution == "weights"
     assert registry.backbone("net@scratch").weights is None
     assert registry.backbone_names() == ["net@imagenet", "net@radiology", "net@scratch"]
+    with pytest.raises(UnknownName, match=r"unknown backbone 'net@'; there is net@imagenet or"):
+        registry.backbone("net@")
     with pytest.raises(UnknownName, match=r"there is net@imagenet or net@radiology or net@scratch"):
         registry.backbone("net@imagnet")
 
