@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 COUNT, OUTPUTS, SIDE = 3, 4, 12
 CLOSE = 1e-4
+# Where torch keeps those of modules, and of tensors.
+HOOKS = (
+    *("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"),
+    "_post_accumulate_grad_hooks",
+)
 
 
 class ExplainerUnderTest(UnderTest[Explainer]):
@@ -117,8 +122,13 @@ def _state(network: torch.nn.Module) -> dict[str, object]:
         "gradients": [p.grad is None for p in network.parameters()],
         "requires_grad": [p.requires_grad for p in network.parameters()],
         "training mode": [module.training for module in modules],
-        "hooks": [len(m._forward_hooks) + len(m._backward_hooks) for m in modules],
+        "hooks": [_hooks(one) for one in (*modules, *network.parameters())],
     }
+
+
+def _hooks(holder: object) -> int:
+    """Return how many hooks run with passes through a module or a parameter."""
+    return sum(len(getattr(holder, kind, None) or ()) for kind in HOOKS)
 
 
 CHECKS = (*promises(__name__), is_sent_to_workers)

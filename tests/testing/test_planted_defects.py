@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mritk import Explainer
 from mritk.testing import (
     augmentation,
     backbone,
@@ -20,6 +21,7 @@ from mritk.testing import (
     method,
     metric,
 )
+from mritk.testing.check import Defect
 from mritk.testing.plugin import inspect_named
 
 BROKEN = Path(__file__).parent / "broken"
@@ -81,6 +83,27 @@ def test_a_planted_defect_is_found_by_its_check_alone(kind, check, registries, w
     name = name_on_the_command_line(kind, check)
     found = failed(registries[kind], name, workspace)
     assert set(found) == {check, *ALSO.get((kind, check), ())}
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda network, hook: network[0].register_forward_pre_hook(hook),
+        lambda network, hook: network[0].register_forward_hook(hook),
+        lambda network, hook: network[0].register_full_backward_pre_hook(hook),
+        lambda network, hook: network[0].register_full_backward_hook(hook),
+        lambda network, hook: network[0].weight.register_hook(hook),
+        lambda network, hook: network[0].weight.register_post_accumulate_grad_hook(hook),
+    ],
+)
+def test_an_explainer_that_leaves_a_hook_of_any_kind_is_told(leave):
+    def explain(network, batch, outputs):
+        leave(network, lambda *given: None)
+        return batch
+
+    under_test = explainer.ExplainerUnderTest(Explainer("hooked", explain))
+    with pytest.raises(Defect, match="it changes the network: hooks"):
+        explainer.leaves_the_network_as_it_was(under_test)
 
 
 @pytest.mark.slow
