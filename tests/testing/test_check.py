@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mritk.testing.check import Defect, NotApplicable, inspect, require_conformi
 from mritk.testing.plugin import inspect_named
 
 BROKEN = Path(__file__).parent / "broken"
+ALONE = {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def is_fine(subject):
@@ -74,7 +76,7 @@ WRONG = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_a_function_that_raises_an_assertion_error(kind):
-    registry = Registry.load([str(BROKEN / f"{kind}s.py")], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    registry = Registry.load([str(BROKEN / f"{kind}s.py")], ALONE)
     look_up, check = getattr(registry, kind), getattr(testing, f"check_{kind}")
     check(look_up("good"))
     with pytest.raises(AssertionError, match=WRONG[kind].replace("_", " ")):
@@ -100,3 +102,26 @@ def test_a_plugin_that_is_left_out_or_failed_cannot_be_checked(workspace, tmp_pa
     registry = Registry.load(["no:small_cnn"], {})
     with pytest.raises(Unavailable, match=r"small_cnn\) left out: -p no:small_cnn"):
         list(inspect_named("small_cnn", registry, workspace))
+
+
+def written(folder, body) -> str:
+    """Return the path of a plugin with one augmentation and what ``body`` does."""
+    path = folder / "sample.py"
+    path.write_text(
+        "import os\n"
+        "from mritk import Augmentation, ProtocolFile, hookimpl\n\n"
+        f"{body}\n\n"
+        "@hookimpl\n"
+        "def mritk_augmentations():\n"
+        "    yield Augmentation('sample', None, summary='none')\n"
+    )
+    return str(path)
+
+
+def test_a_plugin_whose_process_dies_without_a_word_is_told_with_its_exit_code(tmp_path, workspace):
+    parent = f"if os.getppid() == {os.getpid()}: os.kill(os.getpid(), 9)"
+    registry = Registry.load([written(tmp_path, parent)], ALONE)
+    found = {v.check: v.reason for v in inspect_named("sample", registry, workspace)}
+    assert found["loads without heavy libraries"] == (
+        "it does not load by itself: exit code -9, no message"
+    )
