@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from mritk.backbone import Backbone
@@ -206,11 +208,14 @@ def _without_default(method: Method) -> list[str]:
 
 def _parameters(method: Method, registry: Registry) -> object:
     """The parameters of the shortest protocol text that uses the method; None: its defaults."""
-    for record in sorted(registry.records(ProtocolFile), key=lambda record: len(record.text())):
-        protocol = find_protocol(record.name, registry)
-        if protocol.method == method.name:
-            return protocol.parameters
-    return None
+    found: list[tuple[int, object]] = []
+    for record in registry.records(ProtocolFile):
+        # One that cannot be read is a defect of its own plugin, which the check of that one tells.
+        with suppress(Exception):
+            protocol = find_protocol(record.name, registry)
+            if protocol.method == method.name:
+                found.append((len(record.text()), protocol.parameters))
+    return min(found, key=itemgetter(0))[1] if found else None
 
 
 def _inspect_record(

@@ -125,3 +125,20 @@ def test_a_plugin_whose_process_dies_without_a_word_is_told_with_its_exit_code(t
     assert found["loads without heavy libraries"] == (
         "it does not load by itself: exit code -9, no message"
     )
+
+
+@pytest.mark.parametrize("text", ["'nonsense = 1'", "open('/nowhere').read()"])
+def test_a_method_is_checked_whatever_other_plugins_have_for_protocols(
+    text, tmp_path, workspace, monkeypatch
+):
+    odd = f"""
+@hookimpl
+def mritk_protocols():
+    yield ProtocolFile("odd", lambda: {text}, summary="none")
+"""
+    monkeypatch.setattr("mritk.testing.plugin.inspect_method", lambda *given: iter([given[1]]))
+    plain, with_odd = (
+        list(inspect_named("finetune", Registry.load(plugins, {}), workspace, "method"))
+        for plugins in ([], [written(tmp_path, odd)])
+    )
+    assert with_odd == plain
