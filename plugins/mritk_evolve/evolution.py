@@ -12,6 +12,7 @@ from mritk.train import BestState, Inputs, Network, Objective, load_backbone, re
 from mritk_evolve.evolved import Evolved, Parts
 from mritk_evolve.genome import Genome, require_evolvable
 from mritk_evolve.line import Line
+from mritk_evolve.outside import warn_of_home
 from mritk_evolve.parameters import Evolution
 from mritk_evolve.population import Population
 
@@ -24,6 +25,8 @@ def fit_evolve(setup: Setup) -> Evolved:
         Unavailable: Its weights are missing.
     """
     require_evolvable(setup.require_backbone())
+    sites = (part.samples.sites for part in (setup.train, setup.val))
+    warn_of_home(setup.parameters.home_site, *sites)
     with repeatable(setup.device, deterministic=setup.deterministic):
         return _evolve(setup)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+logger = logging.getLogger("mritk")
 
 
 def outside_shares(parts: Mapping[str, Sequence[str] | None], home: str = "") -> dict[str, Any]:
@@ -27,3 +30,20 @@ def outside_shares(parts: Mapping[str, Sequence[str] | None], home: str = "") ->
         name: sum(site != home for site in sites) / len(sites) for name, sites in known.items()
     }
     return {"home_site": home, "outside": shares}
+
+
+def warn_of_home(home: str, *parts: Sequence[str] | None) -> None:
+    """Warn if no sample of the parts is from ``home``; of a split by site, that is true of a fold.
+
+    Args:
+        home: The home site; empty: none was chosen.
+        parts: The sites of the samples of each part; None: not known.
+    """
+    known = sorted({site for sites in parts for site in sites or ()})
+    if home and known and home not in known:
+        logger.warning(
+            "no training or validation sample is from home_site %r, so the notes call all of them "
+            "outside; if that is not as meant, set it to one of %s",
+            home,
+            ", ".join(known),
+        )

@@ -255,6 +255,15 @@ def test_the_notes_tell_the_share_of_outside_images_per_part(evolution):
     assert notes["outside"]["train"] == 46 / 60
 
 
+def test_a_home_site_of_no_sample_is_told_with_the_sites_that_there_are(evolution, caplog):
+    fit_evolve(evolution(epochs=1, home_site="home"))
+    assert not caplog.messages
+    fit_evolve(evolution(epochs=1, home_site="Home"))
+    (told,) = caplog.messages
+    assert "sample is from home_site 'Home'" in told
+    assert told.endswith("set it to one of away, home")
+
+
 def test_the_protocol_is_read_and_its_network_has_no_batch_norm():
     registry = Registry.load(environ={})
     protocol = find_protocol("neuroblastoma", registry)
