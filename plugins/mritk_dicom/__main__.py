@@ -9,8 +9,10 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from mritk import MritkError, named_classes
+from mritk_dicom.patient_rule import PatientRule
 
 COLUMNS = ("id", "class", "patient", "slices", "folder")
 OPTION = re.compile(r",(?:classes=(?P<classes>[^,]+)|patient=(?P<patient>id|folder|none))$")
@@ -31,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     try:
         classes = named_classes(given.get("classes", ""))
-        series = find_series(Path(path), given.get("patient", "id"), classes)
+        rule = cast(PatientRule, given.get("patient", "id"))
+        series = find_series(Path(path), rule, classes)
     except MritkError as error:
         print(f"mritk: {error}", file=sys.stderr)
         return error.exit_code

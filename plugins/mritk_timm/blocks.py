@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from timm.models._manipulate import group_with_matcher
@@ -17,8 +18,9 @@ def blocks(network: nn.Module) -> list[Block]:
     learning rates: stem, then residual stages, dense blocks or transformer blocks. Buffers go with
     the parameters of their layer. A closing normalisation layer is no depth of its own and joins
     the block before it. A block is called by the shortest module name that no other one shares.
+    The few models for which timm declares no cuts are cut into their outermost numbered modules.
     """
-    return _titled(_timm_groups(network) or _top_level_groups(network), network)
+    return _titled(_timm_groups(network) or _numbered_groups(network), network)
 
 
 def _titled(groups: list[list[str]], network: nn.Module) -> list[Block]:
@@ -41,10 +43,12 @@ def _timm_groups(network: nn.Module) -> list[list[str]]:
     return [list(names) for names in groups.values()]
 
 
-def _top_level_groups(network: nn.Module) -> list[list[str]]:
+def _numbered_groups(network: nn.Module) -> list[list[str]]:
+    """Return the tensors of each module ``stages.0``, ``stages.1``, …, or ``stem``, in order."""
     groups: dict[str, list[str]] = {}
     for name in network.state_dict():
-        groups.setdefault(name.partition(".")[0], []).append(name)
+        outermost = re.match(r"(?:[^.]+\.)*?\d+(?=\.)|[^.]+", name)
+        groups.setdefault(outermost[0] if outermost else name, []).append(name)
     return list(groups.values())
 
 

@@ -101,3 +101,17 @@ def test_stages_hold_every_tensor_once_for_all_of_timms_model_files() -> None:
         stages = blocks_of(skeleton(model), architecture_of(model))
         assert len(stages) > 1 or model in one_stage, model
     assert len(models) > 50
+
+
+@pytest.mark.parametrize("name", ["caformer_s18", "poolformer_s12"])
+def test_a_model_of_which_timm_declares_no_cuts_is_cut_at_its_stages(name):
+    import timm
+    import torch
+
+    from mritk_timm.blocks import blocks
+
+    with torch.device("meta"):
+        network = timm.create_model(name, num_classes=0)
+    cuts = dict(blocks(network))
+    assert list(cuts) == ["stem", "stages.0", "stages.1", "stages.2", "stages.3"]
+    assert sorted(name for names in cuts.values() for name in names) == sorted(network.state_dict())
