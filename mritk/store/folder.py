@@ -33,6 +33,7 @@ WORTH_WRITING = 200
 # What to do about a folder that cannot be written, by the number of the error.
 HINTS: dict[int | None, str] = {
     errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
     errno.ENOTDIR: "move the existing file",
 }
 

@@ -51,7 +51,7 @@ class Regression(Task):
 
     def target_text(self, target: float) -> str:
         """Return the number, without its unit."""
-        return f"{target:g}"
+        return f"{target:.12g}"
 
     def strata(self, targets: np.ndarray, parts: int) -> np.ndarray:
         """Return quantiles with at least ``parts`` samples each; see :meth:`Task.strata`."""

@@ -55,7 +55,7 @@ class Segmentation(Task):
         object.__setattr__(self, "regions", MappingProxyType(regions))
 
     def __hash__(self) -> int:
-        return hash((self.labels, tuple(self.regions.items())))
+        return hash((self.labels, frozenset(self.regions.items())))  # equal in any order
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Segmentation, (self.labels, dict(self.regions))

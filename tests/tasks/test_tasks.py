@@ -120,6 +120,7 @@ def test_a_task_tells_what_targets_are_and_how_they_are_distributed():
     tumours, years = ALL[:2]
     assert (tumours.target_text(1), tumours.target_value(1)) == ("pituitary", "pituitary")
     assert (years.target_text(40.0), years.target_value(40.5)) == ("40", 40.5)
+    assert years.target_text(1234.5678) == "1234.5678", "two of the same text count as one label"
     assert tumours.support(np.asarray([1, 1])) == {"glioma": 0, "pituitary": 2}
     assert years.summary(AGES) == {"mean": 35.0, "sd": pytest.approx(np.std(AGES, ddof=1))}
     for task in (BRATS, mritk.Unlabelled()):
@@ -136,3 +137,12 @@ def test_the_largest_difference_of_shares_of_numbers_is_that_of_kolmogorov_and_s
     task = mritk.Regression()
     apart = np.abs(task.shares(part, whole) - task.shares(whole, whole)).max()
     assert apart == pytest.approx(ks_2samp(part, whole).statistic)
+
+
+def test_equal_segmentations_have_one_hash():
+    labels = ("background", "core", "oedema")
+    regions = {"whole": ("core", "oedema"), "core": ("core",)}
+    one = Segmentation(labels, regions)
+    other = Segmentation(labels, dict(reversed(regions.items())))
+    assert one == other
+    assert hash(one) == hash(other)
