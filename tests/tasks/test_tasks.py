@@ -142,7 +142,7 @@ def test_the_largest_difference_of_shares_of_numbers_is_that_of_kolmogorov_and_s
 def test_equal_segmentations_have_one_hash():
     labels = ("background", "core", "oedema")
     regions = {"whole": ("core", "oedema"), "core": ("core",)}
-    one = Segmentation(labels, regions)
-    other = Segmentation(labels, dict(reversed(regions.items())))
+    one = mritk.Segmentation(labels, regions)
+    other = mritk.Segmentation(labels, dict(reversed(regions.items())))
     assert one == other
     assert hash(one) == hash(other)
