@@ -137,7 +137,10 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
         shown["limits"] = limits_of(record)
     notes = dict(record.notes)
     if isinstance(changed := notes.get("changed_tensors"), dict):  # a method's may be another thing
-        notes["changed_tensors"] = {stage: len(tensors) for stage, tensors in changed.items()}
+        notes["changed_tensors"] = {
+            stage: len(tensors) if isinstance(tensors, list) else tensors
+            for stage, tensors in changed.items()
+        }
     return shown | {"notes": notes, "cost": record.cost, "provenance": record.provenance}
 
 

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mritk.plugins.registry import Registry
-from mritk.store.folder import ResultsFolder
-from mritk.trial import Outcome, Plan
+
+if TYPE_CHECKING:
+    from mritk.store.folder import ResultsFolder
+    from mritk.trial import Outcome, Plan
 
 logger = logging.getLogger("mritk")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,13 +25,17 @@ ENGINES = ("docker", "podman", "apptainer")
 PATIENCE_S = 60.0
 SHA256 = "sha256:"
 FEWEST = 12  # digits that engines show of an id
+NAMESPACES = Path("/proc/sys/user/max_net_namespaces")
+
+logger = logging.getLogger("mritk")
 
 
 @dataclass(frozen=True)
 class Container(Environment):
     """An image, and the engine that runs it.
 
-    Without network, and without other folders than those mounted.
+    Without network (but see :func:`_without_network`), and without other folders than those
+    mounted.
 
     Attributes:
         engine: ``docker``, ``podman`` or ``apptainer``.
@@ -70,7 +77,7 @@ class Container(Environment):
         bound = [word for mount in mounts for word in ("--bind", _bound(mount))]
         told = [word for name, value in known.items() for word in ("--env", f"{name}={value}")]
         verb = "exec" if _names_program(program) else "run"
-        alone = ["--containall", "--no-home", "--net", "--network", "none"]
+        alone = ["--containall", "--no-home", *_without_network()]
         return Launch((self._engine, verb, *alone, *gpu, *bound, *told, str(self._file), *program))
 
     def _docker(
@@ -179,8 +186,25 @@ def is_of(digest: str, lock: Mapping[str, Any]) -> bool:
     return len(digest) >= FEWEST and any(one.startswith(digest) for one in known)
 
 
+@cache
+def _without_network() -> tuple[str, ...]:
+    """Return what keeps a program of Apptainer off the network, where the kernel lets it.
+
+    Some clusters allow no network namespaces, and there Apptainer would not start with them.
+    """
+    with suppress(OSError):
+        if NAMESPACES.read_text(encoding="utf-8").strip() == "0":
+            logger.warning(
+                "this machine allows no network namespaces (%s is 0), so programs that Apptainer "
+                "runs can reach the network",
+                NAMESPACES,
+            )
+            return ()
+    return ("--net", "--network", "none")
+
+
 def _bound(mount: Mount) -> str:
-    if ":" in str(mount.host):
+    if ":" in str(mount.host)[len(mount.host.drive) :]:
         raise UsageError(
             f"{mount.host} has a colon in its name, at which container engines divide a mount; "
             "rename the folder, or use another one"

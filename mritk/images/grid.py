@@ -70,6 +70,11 @@ class Grid:
             return self.size
         return (self.size,) * spatial_dims
 
+    @property
+    def is_side(self) -> bool:
+        """Whether samples are resized to one side, or stay as they are."""
+        return self.fit == "resize" and not isinstance(self.size, tuple)
+
 
 # A size, to which samples are resized, or a grid.
 GridLike: TypeAlias = "Size | Grid"

@@ -81,12 +81,15 @@ def parse_vary(options: Sequence[str]) -> dict[str, Any]:
         key, equals, values = option.partition("=")
         if not (key.strip() and equals and values.strip()):
             raise UsageError(f"--vary takes KEY=VALUE,VALUE, such as split.shots=5,10: {option!r}")
-        vary.setdefault(key.strip(), []).extend(_values(values))
+        found = _values(values)
+        if not found:
+            raise UsageError(f"--vary {option!r} has no value")
+        vary.setdefault(key.strip(), []).extend(found)
     return vary
 
 
 def _values(text: str) -> list[Any]:
-    """Return values with commas between them; a TOML array among them is one."""
+    """Return values with commas between them; arrays may be among them if none is a bare word."""
     try:
         return TomlText(f"values = [{text}]", "--vary").parse()["values"]
     except ProtocolError:

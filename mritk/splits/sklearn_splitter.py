@@ -9,7 +9,6 @@ import numpy as np
 
 from mritk.data.samples import Samples
 from mritk.errors import DataError
-from mritk.reading.spelling import is_missing
 from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
 from mritk.splits.splits import make_folds
 from mritk.tasks.classification import Classification
@@ -83,7 +82,7 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     # Zero-padded, so that the order of ids is the order of rows.
     ids = [f"{row:012d}" for row in range(len(targets))]
     patients = None if groups is None else [str(group) for group in groups]
-    if without := sum(map(is_missing, patients or ())):
+    if without := sum(_is_unknown(group) for group in (() if groups is None else groups)):
         raise DataError(
             f"{without} of {len(ids)} samples have no group, so it is unknown whose they are; give "
             "each its patient, or pass no groups"
@@ -100,3 +99,7 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
         raise DataError(f"y has no classes that can be told apart: {error}") from error
     task = Classification(tuple(map(str, classes)))
     return Samples(ids, indices, task, read, None, patients=patients)
+
+
+def _is_unknown(group: Any) -> bool:
+    return group is None or group != group or group == ""  # noqa: PLR0124 - NaN differs from itself

@@ -74,7 +74,8 @@ class SplitRule:
         for name in ("test_fraction", "val_fraction"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} must be in (0, 0.5]")
-        for name, least in (("folds", 2), ("repeats", 1), ("shots", 0), ("train_patients", 0)):
+        least_of = {"folds": 2, "repeats": 1, "shots": 0, "train_patients": 0, "seed": 0}
+        for name, least in least_of.items():
             if not isinstance(getattr(self, name), Integral):
                 raise ValueError(f"{name} must be a whole number")
             if getattr(self, name) < least:
@@ -83,7 +84,7 @@ class SplitRule:
             raise ValueError(
                 "shots and train_patients both limit the training set; set one of them to 0"
             )
-        if not 0 <= self.seed < 2**32:
+        if self.seed >= 2**32:
             raise ValueError("seed must be between 0 and 2**32 - 1")
 
 

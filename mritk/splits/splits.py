@@ -98,13 +98,14 @@ def _official(samples: Samples, rule: SplitRule) -> Parts:
 def _sites(samples: Samples) -> Iterator[Parts]:
     sites = np.asarray(samples.sites if samples.sites is not None else ())
     names = np.unique(sites)
-    if len(names) < 2:
-        known = f"only one site, {names[0]}" if len(names) else "no site"
+    without = np.count_nonzero(sites == "")
+    if len(names) < 2 or without == len(sites):
+        known = f"only one site, {names[0]}" if without < len(sites) else "no site"
         raise DataError(
             f"this dataset has {known}, but the split scheme 'site' tests on one site at a time; "
             "add a column site to --patients FILE.csv, or use 'holdout' or 'kfold'"
         )
-    if without := np.count_nonzero(sites == ""):
+    if without:
         raise DataError(
             f"{without} of {len(sites)} samples have no site, and could be of the one that is "
             "tested; add it in a column site of --patients FILE.csv, or use 'holdout' or 'kfold'"

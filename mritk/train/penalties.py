@@ -24,10 +24,9 @@ def choose_penalty(
     *,
     seconds: float = 0.0,
     before: int = 0,
+    required: bool | None = None,
 ) -> int:
     """Announce the model of each penalty like an epoch; return the number of the best, from 0.
-
-    Where the rule selects nothing, a value is announced, but the first penalty is returned.
 
     Args:
         setup: Of the training.
@@ -35,6 +34,8 @@ def choose_penalty(
         scores: The scores of each model, as :meth:`mritk.Fitted.predict` returns them.
         seconds: What fitting one model took.
         before: Number of epochs that were announced before.
+        required: Whether a rule without a value for any penalty is refused; else the first is kept.
+            None: where the rule selects on the validation set.
 
     Raises:
         UsageError: The selection rule has no value for any penalty.
@@ -60,11 +61,10 @@ def choose_penalty(
                 seconds=seconds + time.perf_counter() - began,
             )
         )
-    if setup.selection.on != "val":
-        return 0
-    if best.epoch == 0:
+    required = setup.selection.on == "val" if required is None else required
+    if required and best.epoch == 0:
         raise UsageError(
             f"the selection rule {setup.selection.by!r} is undefined on the validation set for "
             "all penalties; select by 'loss', or by another metric"
         )
-    return best.epoch - 1
+    return max(0, best.epoch - 1)

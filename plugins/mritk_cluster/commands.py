@@ -18,6 +18,8 @@ RAY_JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,45}[a-z0-9])?")
 # Kubernetes takes labels of RFC 1123, for some things several with dots between them.
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 KUBERNETES_LABEL = re.compile(LABEL)
+# What Kueue calls a queue is the value of a label, too.
+KUEUE_QUEUE = re.compile(rf"(?=.{{1,63}}\Z){LABEL}(\.{LABEL})*")
 KUBERNETES_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 MEMORY = re.compile(r"[1-9][0-9]*(Mi|Gi|Ti|M|G|T)")
@@ -149,7 +151,7 @@ def slurm(command: tuple[str, ...], **options: Any) -> None:
     help="Where the volume is mounted, and the command starts.",
 )
 @click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="New starts.")
-@text_option("--queue", of=KUBERNETES_LABEL, like="lab", help="Queue of Kueue that admits the job.")
+@text_option("--queue", of=KUEUE_QUEUE, like="lab", help="Queue of Kueue that admits the job.")
 @command_argument
 def kuberay(command: tuple[str, ...], **options: Any) -> None:
     """Print a RayJob for KubeRay that runs 'mritk run …' on its worker pods.

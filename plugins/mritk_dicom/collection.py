@@ -137,7 +137,10 @@ def read_collection(
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
         affine=places.__getitem__ if are_placed else None,
-        spacing=np.stack(list(map(spacing_of, places))) if are_placed else None,
+        # Of a single slice the thickness is not known.
+        spacing=np.stack(list(map(spacing_of, places)))
+        if are_placed and all(len(named.series.slices) > 1 for named in found)
+        else None,
         scans=None if slices == 0 else [named.id for named in owners],
     )
 

@@ -136,14 +136,15 @@ def _check_alike(headers: Sequence[Header]) -> None:
     def shown(header: Header) -> dict[str, str]:
         return {
             "size": f"{header.rows} × {header.columns}",
-            "pixel spacing": " × ".join(f"{mm:g}" for mm in header.spacing or ()) or "none",
+            # Writers round, and some leave it out.
+            "pixel spacing": " × ".join(f"{mm:.3g} mm" for mm in header.spacing or ()),
             "photometric interpretation": header.photometric,
         }
 
     first = headers[0]
     for other in headers[1:]:
         for what, value in shown(other).items():
-            if value != shown(first)[what]:
+            if value and shown(first)[what] and value != shown(first)[what]:
                 raise DataError(
                     f"the series in {folder_of(headers)} has slices of different {what} "
                     f"({first.path.name}: {shown(first)[what]}, {other.path.name}: {value}); move "

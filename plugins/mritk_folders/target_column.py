@@ -16,7 +16,7 @@ MOST_NUMERIC_CLASSES = 10
 
 # Narrower than what float() takes: 1_000 and infinity are names.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-WHOLE = re.compile(r"[+-]?\d+")
+LONGEST = 30  # digits of a code
 
 
 def read_targets(
@@ -66,7 +66,9 @@ def read_targets(
 
 def _spelled(text: str) -> str:
     """Return the one spelling of a number; a code such as SNOMED's keeps its 18 digits."""
-    return str(int(text)) if WHOLE.fullmatch(text) else f"{float(text):.15g}"
+    exact = Decimal(text)
+    whole = exact == exact.to_integral_value() and exact.adjusted() < LONGEST
+    return str(int(exact)) if whole else f"{float(text):.15g}"
 
 
 def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:

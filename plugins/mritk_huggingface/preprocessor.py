@@ -51,10 +51,10 @@ def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> Sides |
     )
     for size in stated:
         if isinstance(size, Mapping):
-            edges = [size[key] for key in ("shortest_edge", "longest_edge") if key in size]
-            size = [size[key] for key in ("height", "width") if key in size] or edges[:1]  # noqa: PLW2901
+            edges = [size[key] for key in ("shortest_edge", "longest_edge") if size.get(key)]
+            size = [size[key] for key in ("height", "width") if size.get(key)] or edges[:1]  # noqa: PLW2901
         if size:
-            return sides_of(size if isinstance(size, list | tuple) else [size])
+            return sides_of(size[-2:] if isinstance(size, list | tuple) else [size])
     return None
 
 

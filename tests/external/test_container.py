@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mritk import Unavailable, UsageError
-from mritk.external import Entrant, Mount, ProgramFailed, find_environment
+from mritk.external import Entrant, Mount, ProgramFailed, container, find_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses programs for POSIX shells")
 
@@ -60,6 +60,20 @@ def test_a_file_of_apptainer_is_run_or_asked_for_a_program(engine, tmp_path):
     lock = environment.lock()
     assert lock["digest"] == "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"
     assert lock["engine"] == "apptainer version 1.3.4"
+
+
+def test_apptainer_starts_where_there_are_no_network_namespaces(
+    engine, tmp_path, monkeypatch, caplog
+):
+    engine("apptainer")
+    (tmp_path / "entrant.sif").write_bytes(b"image")
+    monkeypatch.setattr(container, "NAMESPACES", tmp_path / "max_net_namespaces")
+    container.NAMESPACES.write_text("0\n")
+    container._without_network.cache_clear()
+    launch = find_environment(f"apptainer:{tmp_path / 'entrant.sif'}").launch([], MOUNTS, {})
+    container._without_network.cache_clear()
+    assert "--net" not in launch.command
+    assert "programs that Apptainer runs can reach the network" in caplog.text
 
 
 def test_the_lock_of_an_image_is_its_digest(engine):

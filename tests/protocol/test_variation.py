@@ -64,9 +64,9 @@ def test_values_of_the_option_are_toml_or_words():
     assert tables == {"penalties": [[0.1, 1.0], [10.0]], "split.shots": [5, 10, "all"]}
 
 
-@pytest.mark.parametrize("option", ["split.shots", "=5", "split.shots=", ""])
+@pytest.mark.parametrize("option", ["split.shots", "=5", "split.shots=", "", "k=,", "k=] #"])
 def test_an_option_without_key_or_values_is_refused(option):
-    with pytest.raises(UsageError, match="--vary takes KEY=VALUE,VALUE"):
+    with pytest.raises(UsageError, match=r"--vary takes KEY=VALUE,VALUE|has no value"):
         parse_vary([option])
 
 

@@ -238,7 +238,8 @@ def test_a_site_need_not_hold_every_class_but_the_others_must():
 
 
 @pytest.mark.parametrize(
-    ("sites", "named"), [(None, "no site"), (["here"] * 8, "only one site, here")]
+    ("sites", "named"),
+    [(None, "no site"), ([""] * 8, "no site"), (["here"] * 8, "only one site, here")],
 )
 def test_leaving_a_site_out_needs_two_sites(sites, named):
     with pytest.raises(DataError, match=named):

@@ -102,3 +102,4 @@ def test_rows_of_unknown_patients_are_not_taken_for_those_of_one(cohort, unknown
     groups = [unknown, unknown, *patients[2:]]
     with pytest.raises(DataError, match="2 of 120 samples have no group"):
         next(FoldSplitter().split(features, labels, groups))
+    next(FoldSplitter().split(features, labels, ["NA", "NA", *patients[2:]]))  # a name

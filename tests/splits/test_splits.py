@@ -252,6 +252,8 @@ def test_patients_that_are_unknown_for_some_samples_are_an_error_for_a_person():
         {"repeats": 0},
         {"shots": -1},
         {"seed": -1},
+        {"seed": 1.5},
+        {"seed": 2**32},
     ],
     ids=str,
 )

@@ -101,7 +101,7 @@ LABEL, LONG = "1st-lab", 63 * "a"
     [
         ("--name", ["a", "lab-1", 47 * "a"], ["1st", "a.b", "a-", "-a", "A", 48 * "a"]),
         ("--namespace", [LABEL, LONG], ["a.b", "a-", "A", LONG + "a"]),
-        ("--queue", [LABEL, LONG], ["a.b", "a-", "A", LONG + "a"]),
+        ("--queue", [LABEL, LONG, "team.gpu"], ["a..b", "a-", "A", LONG + "a"]),
         (
             "--claim",
             [LABEL, "a.b", f"{LONG}.1st", ".".join(4 * [LONG[2:]])],
@@ -110,7 +110,7 @@ LABEL, LONG = "1st-lab", 63 * "a"
     ],
 )
 def test_names_are_what_kubernetes_and_kuberay_take(mritk, option, taken, refused):
-    """RayJobs: a label of RFC 1035; namespaces and queues: of RFC 1123; claims: several."""
+    """RayJobs: a label of RFC 1035; namespaces: of RFC 1123; queues and claims: several."""
     plain = ("cluster", "kuberay", "--image", "i", "--claim", "d")
     for name in taken:
         assert mritk(*plain, option, name, *RUN).code == 0, name

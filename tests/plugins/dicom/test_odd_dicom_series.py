@@ -24,7 +24,7 @@ SAGITTAL = (0, 1, 0, 0, 0, -1)
     ("attributes", "reason"),
     [
         ({"Rows": 12}, "different size"),
-        ({"PixelSpacing": [1, 0.5]}, r"different pixel spacing .*1 × 0\.5"),
+        ({"PixelSpacing": [1, 0.5]}, r"different pixel spacing .*1 mm × 0\.5 mm"),
         ({"ImageOrientationPatient": list(SAGITTAL)}, "different orientation"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "different photometric"),
         ({"ImageOrientationPatient": [0] * 6}, "not perpendicular|different orientation"),

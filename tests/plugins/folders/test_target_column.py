@@ -47,6 +47,8 @@ def test_codes_longer_than_a_float_keeps_stay_apart():
     task, targets = read(*codes, codes[0])
     assert task == Classification(codes)
     assert targets.tolist() == [0, 1, 0]
+    spellings = ("1e18", "1" + 18 * "0", "1" + 18 * "0" + ".0", "-0.0", "0")
+    assert read(*spellings)[1].tolist() == [1, 1, 1, 0, 0]
 
 
 def test_the_task_can_be_chosen():

@@ -20,6 +20,8 @@ RGB = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]}
         ({"size": [160, 160]}, 160),
         ({"size": {"height": 384, "width": 128}}, (384, 128)),
         ({"size": {"longest_edge": 512}}, 512),
+        ({"size": {"height": None, "width": None, "shortest_edge": 256}}, 256),
+        ({"size": [3, 224, 224]}, 224),
         ({"size": {"shortest_edge": 800, "longest_edge": 1333}}, 800),
         ({}, 96),
     ],
