@@ -71,6 +71,17 @@ plugin_option = click.option(
 )
 
 
+class UserPath(click.Path):
+    """A path that may begin with ``~``, which shells leave as it is behind ``--option=``."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, with the home folder in place of ``~``."""
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - may be bytes
+
+
 def together(*options: Option) -> Option:
     """Return one decorator for several options; the help lists them in this order."""
 
@@ -87,15 +98,13 @@ def results_option(help_text: str, *flags: str) -> Option:
     return click.option(
         *flags or ("-o", "--results"),
         "folder",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         default=Path("mritk-results"),
         show_default=True,
         help=help_text,
     )
 
 
-results_argument = click.argument(
-    "results", type=click.Path(path_type=Path), default=Path("mritk-results")
-)
+results_argument = click.argument("results", type=UserPath(), default=Path("mritk-results"))
 offline_option = click.option("--offline", is_flag=True, help="Do not download anything.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option
+from mritk.cli.app import App, UserPath, json_option, offline_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.tell import echo, echo_json, say
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--html",
     "page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     metavar="FILE",
     help="Write a page with the images of every duplicate cluster.",
 )

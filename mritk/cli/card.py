@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option, results_option
+from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo, say
 
@@ -17,7 +17,7 @@ from mritk.cli.tell import echo, say
     "-o",
     "--output",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     metavar="FILE.md",
     help="Output file. Default: stdout.",
 )

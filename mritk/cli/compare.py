@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis, metrics_option
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, UserPath, json_option, pass_app, plugin_option
 from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
 @click.command()
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("head", type=click.Path(path_type=Path))
+@click.argument("base", type=UserPath())
+@click.argument("head", type=UserPath())
 @metrics_option("Repeatable. Default: those of the rules, or the first metric of the task.")
 @click.option(
     "--fail-on",

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
+from mritk.cli.app import (
+    App,
+    UserPath,
+    json_option,
+    offline_option,
+    pass_app,
+    plugin_option,
+    results_option,
+)
 from mritk.cli.completed import complete_trial
 from mritk.cli.device import device_option
 from mritk.cli.names import PluginName
@@ -46,7 +54,7 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     "out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     metavar="FOLDER",
     help="Where maps go. Default: 'explanations' in the results folder.",
 )

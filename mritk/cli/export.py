@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option, results_option
+from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import say
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     required=True,
     metavar="FILE",
     help="Output file.",

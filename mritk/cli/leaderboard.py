@@ -21,7 +21,7 @@ from mritk.cli.analysis_options import (
     split_names,
     trials_options,
 )
-from mritk.cli.app import App, pass_app, plugin_option, results_argument
+from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
@@ -58,7 +58,7 @@ NOT_WITH_DIFF = {
 @format_option(FORMATS)
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Output file.")
+@click.option("-o", "--output", type=UserPath(), help="Output file.")
 @metrics_option(
     "Metric; the first one sorts. Repeatable. Default: the standard metrics of the task ('mritk "
     "list metrics' shows all)."
@@ -110,7 +110,7 @@ NOT_WITH_DIFF = {
 )
 @click.option(
     "--diff",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="BASE",
     help=(
         "Show differences from the results folder BASE instead. Exit code 0 whatever they are: "
@@ -119,7 +119,7 @@ NOT_WITH_DIFF = {
 )
 @click.option(
     "--update",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FILE",
     help=(
         "Rewrite the text in FILE between '<!-- mritk leaderboard -->' and '<!-- end of mritk "

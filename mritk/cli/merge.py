@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from mritk.cli.app import json_option
+from mritk.cli.app import UserPath, json_option
 from mritk.cli.tell import echo, echo_json
 
 
 @click.command()
-@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("sources", type=UserPath(), nargs=-1, required=True)
 @click.option(
     "-o",
     "--into",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     metavar="RESULTS",
     help="Target results folder; may exist.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
-from mritk.cli.app import App, pass_app, plugin_option, results_argument
+from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import say
 from mritk.errors import UsageError
@@ -32,7 +32,7 @@ FROM_SCORES = ("differences", "cost", CURVE)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FILE.(png|svg|pdf)",
     help="Default: KIND.png.",
 )

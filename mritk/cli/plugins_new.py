@@ -14,7 +14,7 @@ from string import Template
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, UserPath, pass_app, plugin_option
 from mritk.cli.tell import echo
 from mritk.errors import UsageError
 
@@ -147,7 +147,7 @@ def _text(source: str, words: dict[str, str]) -> str:
     "-o",
     "--output",
     "parent",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=Path(),
     help="Parent folder of the package.  [default: .]",
 )

@@ -15,7 +15,7 @@ from mritk.cli.analysis_options import (
     metrics_option,
     sort_option,
 )
-from mritk.cli.app import App, offline_option, pass_app, plugin_option, results_argument
+from mritk.cli.app import App, UserPath, offline_option, pass_app, plugin_option, results_argument
 from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     default=Path("report.html"),
     show_default=True,
     help="The page.",

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
+from mritk.cli.app import (
+    App,
+    UserPath,
+    json_option,
+    offline_option,
+    pass_app,
+    plugin_option,
+    results_option,
+)
 from mritk.cli.completed import complete_trial
 from mritk.cli.device import device_option
 from mritk.cli.tell import echo, echo_json
@@ -30,7 +38,7 @@ from mritk.errors import ExitCode
 )
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FOLDER",
     help="Store the new trial in this results folder.",
 )

@@ -66,7 +66,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
     """
     pandas = import_extra("pandas", "read_results needs pandas", extra="pandas")
-    results = ResultsFolder(Path(folder))
+    results = ResultsFolder(Path(folder).expanduser())
     results.require_there()
     rows: list[dict[str, Any]] = []
     frames: list[pd.DataFrame] = []

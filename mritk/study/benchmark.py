@@ -34,7 +34,7 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
     if not name.endswith(".toml"):
         source = TomlText(registry.protocol(name).text(), f"protocol {name}")
         return read_protocol(name, source, registry.method, changes)
-    path = Path(name)
+    path = Path(name).expanduser()
     if not path.is_file():
         raise Unavailable(
             f"no protocol file {name}; 'mritk list protocols' lists built-in ones, and 'mritk "

@@ -6,6 +6,8 @@ import difflib
 import logging
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -48,7 +50,7 @@ SYNONYMS = {"subject": "patient", "participant": "patient"}
 def read_manifest(
     file: Path, options: ManifestOptions, workspace: Workspace | None = None
 ) -> Samples:
-    """Return the files that a ``.csv`` or ``.tsv`` lists as samples.
+    """Return the files that a ``.csv`` or ``.tsv`` lists as samples, sorted by path.
 
     The columns are ``path`` and one of ``label`` and ``target``, and as far as they are known
     ``patient``, ``site``, ``source`` and ``split``, in any order and case. A column that is there
@@ -76,7 +78,10 @@ def read_manifest(
     # A column of targets that is not predicted may be a covariate like others.
     aside = ({*TARGETS} - {target}) & {*further}
     _check_complete(table, {*COLUMNS, target} - aside)
-    names = _names(table)
+    # Trainings depend on the order of samples; that of the lines of a table means nothing.
+    sorted_rows = sorted(zip(_names(table), table.rows, strict=True), key=itemgetter(0))
+    names = [name for name, _ in sorted_rows]
+    table = replace(table, rows=tuple(row for _, row in sorted_rows))
     cells = [row.cells for row in table.rows]
     task: Task
     if options.labels:

@@ -36,7 +36,8 @@ def read_targets(
         all are numbers; two spellings of one number, such as ``1`` and ``1.0``, are one class.
 
     Raises:
-        DataError: All cells are equal, one of a regression is no number, or numbers have commas.
+        DataError: All cells are equal, one of a regression is no number, numbers have commas, or
+            some of many are none.
     """
     numbers = [number(text) for text in texts]
     values = [number for number in numbers if number is not None]
@@ -50,7 +51,13 @@ def read_targets(
     if task != "classification":
         _refuse_decimal_commas(texts, where)
     if task == "auto":
-        measured = numeric and len(set(names)) > MOST_NUMERIC_CLASSES
+        measured = len(set(values)) > MOST_NUMERIC_CLASSES
+        if measured and not numeric:
+            other = texts[numbers.index(None)]
+            raise DataError(
+                f"{where} contains {other!r} among {len(set(values))} different numbers; use "
+                "numbers with a decimal point and no unit, or task=classification if all are names"
+            )
         task = "regression" if measured else "classification"
     if task == "regression":
         if not numeric:

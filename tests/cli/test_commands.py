@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -180,3 +181,13 @@ def test_a_trial_is_shown_with_its_temperature_or_why_it_has_none(mritk, make_re
     path = ResultsFolder(tmp_path).write(make_record())
     told = json.loads(mritk("show", path, "--json").out)["test, calibrated on val"]
     assert told["temperature"].startswith("nan: all of the 2 validation samples are correct")
+
+
+def test_the_home_folder_may_stand_behind_an_option(monkeypatch, tmp_path):
+    """Shells leave ``~`` as it is in ``--results=~/results``."""
+    from mritk.cli.app import UserPath
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert UserPath().convert("~/results", None, None) == tmp_path / "results"
+    assert UserPath().convert("results", None, None) == Path("results")

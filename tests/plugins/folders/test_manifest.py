@@ -14,10 +14,10 @@ from mritk_folders.manifest import read_manifest
 from mritk_folders.options import ManifestOptions
 
 ROWS = (
-    ("scans/1.png", "glioma", "p1", "north", "A", "Training"),
-    ("scans/2.png", "none", "p2", "north", "B", "training"),
+    ("first/1.png", "glioma", "p1", "north", "A", "Training"),
+    ("first/2.png", "none", "p2", "north", "B", "training"),
     ("more/3.png", "glioma", "p3", "south", "A", "test"),
-    ("4.png", "none", "p4", "south", "B", "Testing_Set"),
+    ("z4.png", "none", "p4", "south", "B", "Testing_Set"),
 )
 COLUMNS = ("path", "label", "patient", "site", "source", "split")
 
@@ -44,7 +44,7 @@ def read(file, **options):
 
 def test_every_row_is_a_sample_with_what_the_table_says_of_it(manifest):
     samples = read(manifest())
-    assert samples.ids == ("scans/1.png", "scans/2.png", "more/3.png", "4.png")
+    assert samples.ids == ("first/1.png", "first/2.png", "more/3.png", "z4.png")
     assert samples.task == Classification(("glioma", "none"))
     assert samples.targets.tolist() == [0, 1, 0, 1]
     assert samples.patients == ("p1", "p2", "p3", "p4")
@@ -52,6 +52,14 @@ def test_every_row_is_a_sample_with_what_the_table_says_of_it(manifest):
     assert samples.sources == ("A", "B", "A", "B")
     assert samples.splits == ("train", "train", "test", "test")
     assert [int(samples.read(i)[0, 0]) for i in range(4)] == [0, 1, 2, 3]
+
+
+def test_the_order_of_lines_means_nothing(manifest):
+    samples, other = read(manifest()), read(manifest(rows=ROWS[::-1]))
+    for column in ("ids", "patients", "sites", "sources", "splits"):
+        assert getattr(samples, column) == getattr(other, column)
+    assert samples.targets.tolist() == other.targets.tolist()
+    assert [int(other.read(i)[0, 0]) for i in range(4)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -89,19 +97,19 @@ def test_volumes_and_their_slices(tmp_path, write_nifti, make_head):
 
 
 def test_paths_have_one_spelling(manifest):
-    rows = [("./scans//1.png", "a"), ("scans/./2.png", "b")]
-    assert read(manifest(("path", "label"), rows)).ids == ("scans/1.png", "scans/2.png")
+    rows = [("./first//1.png", "a"), ("first/./2.png", "b")]
+    assert read(manifest(("path", "label"), rows)).ids == ("first/1.png", "first/2.png")
 
 
 def test_paths_of_windows_and_absolute_ones_below_the_manifest(manifest, tmp_path):
-    rows = [("scans\\1.png", "a"), (".\\more\\3.png", "b"), (str(tmp_path / "4.png"), "b")]
-    assert read(manifest(("path", "label"), rows)).ids == ("scans/1.png", "more/3.png", "4.png")
+    rows = [("first\\1.png", "a"), (".\\more\\3.png", "b"), (str(tmp_path / "z4.png"), "b")]
+    assert read(manifest(("path", "label"), rows)).ids == ("first/1.png", "more/3.png", "z4.png")
 
 
 def test_an_absolute_path_through_a_link_to_the_folder(manifest, tmp_path):
-    file = manifest(("path", "label"), [(str(tmp_path / "4.png"), "a"), ("scans/1.png", "b")])
+    file = manifest(("path", "label"), [(str(tmp_path / "z4.png"), "a"), ("first/1.png", "b")])
     (tmp_path / "more" / "link").symlink_to(tmp_path, target_is_directory=True)
-    assert read(tmp_path / "more" / "link" / file.name).ids == ("4.png", "scans/1.png")
+    assert read(tmp_path / "more" / "link" / file.name).ids == ("first/1.png", "z4.png")
 
 
 def test_other_columns_are_left_aside_aloud(manifest, caplog):
@@ -136,19 +144,19 @@ def test_a_missing_value_is_no_class_and_no_patient(manifest, column, cell):
         ("C:\\data\\1.png", "absolute path"),
         ("C:/data/1.png", "absolute path"),
         ("..\\1.png", "is outside the folder"),
-        ("scans\\1.png", "lists scans/1.png in lines 2 and 3"),
+        ("first\\1.png", "lists first/1.png in lines 2 and 3"),
         ("../1.png", "is outside the folder"),
-        ("scans/../../1.png", "is outside the folder"),
-        ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
-        ("./scans/1.png", "lists scans/1.png in lines 2 and 3"),
-        ("scans/1.dcm", "neither an image nor a NIfTI suffix"),
-        ("scans/1", r"write whole names of files, such as 1\.png"),
-        ("scans/nine.png", r"1 of 2 files in .* are missing: scans/nine\.png \(line 3\)"),
+        ("first/../../1.png", "is outside the folder"),
+        ("first/1.png", "lists first/1.png in lines 2 and 3"),
+        ("./first/1.png", "lists first/1.png in lines 2 and 3"),
+        ("first/1.dcm", "neither an image nor a NIfTI suffix"),
+        ("first/1", r"write whole names of files, such as 1\.png"),
+        ("first/nine.png", r"1 of 2 files in .* are missing: first/nine\.png \(line 3\)"),
         ("", "line 3 has no path"),
     ],
 )
 def test_a_path_that_cannot_be_used(manifest, path, reason):
-    file = manifest(("path", "label"), [("scans/1.png", "a"), (path, "b")])
+    file = manifest(("path", "label"), [("first/1.png", "a"), (path, "b")])
     with pytest.raises(DataError, match=reason):
         read(file)
 
@@ -157,13 +165,13 @@ def test_a_path_that_cannot_be_used(manifest, path, reason):
     ("columns", "delimiter", "remedy"),
     [
         (("path", "label"), "|", "separate columns by commas, semicolons or tabs"),
-        (("scans/9.png", "a"), ",", "add a first line .*, such as path,label"),
+        (("first/9.png", "a"), ",", "add a first line .*, such as path,label"),
         (("image", "diagnosis"), ",", "rename or add"),
     ],
 )
 def test_a_table_without_its_columns_says_what_to_do(manifest, columns, delimiter, remedy):
     with pytest.raises(DataError, match=rf"no column path and label; .*; {remedy}$"):
-        read(manifest(columns, [("scans/1.png", "a")], delimiter=delimiter))
+        read(manifest(columns, [("first/1.png", "a")], delimiter=delimiter))
 
 
 def test_only_the_first_of_many_missing_files_are_listed(manifest):
@@ -207,8 +215,8 @@ def test_a_split_that_nobody_knows(manifest):
 
 def test_images_beside_volumes(manifest, tmp_path):
     (tmp_path / "v.nii").touch()
-    with pytest.raises(DataError, match=r"scans/1\.png.*v\.nii"):
-        read(manifest(("path", "label"), [("scans/1.png", "a"), ("v.nii", "b")]))
+    with pytest.raises(DataError, match=r"first/1\.png.*v\.nii"):
+        read(manifest(("path", "label"), [("first/1.png", "a"), ("v.nii", "b")]))
 
 
 def test_another_kind_of_table(manifest):

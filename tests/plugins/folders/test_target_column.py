@@ -57,13 +57,16 @@ def test_the_task_can_be_chosen():
     assert read(*ages, task="classification")[0] == Classification(tuple(ages))
 
 
-def test_one_word_among_numbers_makes_a_classification():
-    assert isinstance(read(*map(str, range(20)), "old")[0], Classification)
+def test_a_word_among_few_numbers_makes_a_classification_and_among_many_it_is_a_mistake():
+    assert isinstance(read(*map(str, range(10)), "old")[0], Classification)
+    with pytest.raises(DataError, match="'old' among 20 different numbers; use numbers"):
+        read(*map(str, range(20)), "old")
+    assert isinstance(read(*map(str, range(20)), "old", task="classification")[0], Classification)
 
 
 @pytest.mark.parametrize("text", ["1_000", "inf", "nan", "12 years", "0x10", "1e999"])
 def test_what_only_looks_like_a_number_is_a_name(text):
-    assert isinstance(read(*map(str, range(20)), text)[0], Classification)
+    assert isinstance(read(*map(str, range(10)), text)[0], Classification)
     with pytest.raises(DataError, match=r"is not a number.*task=classification"):
         read("1", "2", text, task="regression")
 
