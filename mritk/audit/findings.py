@@ -16,7 +16,7 @@ from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
 from mritk.tasks.task import told_apart
-from mritk.text.listed import first_few
+from mritk.text.listed import first_few, many
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -68,11 +68,6 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         start += len(dataset.samples)
     yield from _contradictions(datasets, copies)
     yield from _across(datasets, copies)
-
-
-def many(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural but for one."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _unreadable(dataset: Audited) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mritk.audit.audit import Audit, describe
-from mritk.audit.findings import many
+from mritk.text.listed import many
 
 SHOWN_CLUSTERS = 8
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from mritk.audit.audit import Audit
-from mritk.audit.findings import many
 from mritk.data.samples import Samples
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import SplitRule
 from mritk.splits.units import units
+from mritk.text.listed import many
 
 SHARED = "a duplicate, or another image of the same patient,"
 

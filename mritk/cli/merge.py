@@ -9,6 +9,7 @@ import click
 
 from mritk.cli.app import UserPath, json_option
 from mritk.cli.tell import echo, echo_json
+from mritk.text.listed import many
 
 
 @click.command()
@@ -43,7 +44,7 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
         for line in (*done.damaged, *done.unreadable):
             echo(f"skipped: {line}")
         would = "would be copied" if dry_run else "copied"
-        echo(f"{len(done.copied)} trials {would}, {len(done.same)} already present.")
+        echo(f"{many(len(done.copied), 'trial')} {would}, {len(done.same)} already present.")
         if done.explained:
-            echo(f"Explanations of {len(done.explained)} trials {would}.")
+            echo(f"Explanations of {many(len(done.explained), 'trial')} {would}.")
     return done.exit_code

@@ -16,6 +16,7 @@ from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo, echo_json
 from mritk.errors import UnknownName
+from mritk.text.listed import many
 
 # As mritk.files.code_state.digest_of_sources writes them.
 SOURCES = re.compile(r"[0-9a-f]{16}(?::[0-9a-f]{16})*")
@@ -92,7 +93,7 @@ def _shortened(item: str) -> str:
         return item
     count = item.count(":") + 1
     digest = hashlib.sha256(item.encode()).hexdigest()[:12]
-    return f"{count} source file{'s' if count > 1 else ''} {digest}"
+    return f"{many(count, 'source file')} {digest}"
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> Any:

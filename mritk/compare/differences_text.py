@@ -15,7 +15,7 @@ from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import caption, comparison_as_data, left_out, sentences, told_apart
 from mritk.results.table import Table
-from mritk.text.listed import listed
+from mritk.text.listed import listed, many
 from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
@@ -106,7 +106,7 @@ def _significance(lines: Sequence[Tested], rope: float) -> list[str]:
             (f"{equal}A verdict requires a probability above {BELIEVED:.0%}; P is not corrected.")
         ]
     count = sum(not line.silent for line in lines)
-    return [f"Holm correction over {count} comparison{'s' if count != 1 else ''}, 5 %."]
+    return [f"Holm correction over {many(count, 'comparison')}, 5 %."]
 
 
 def across_text(found: AcrossDatasets, style: str, width: int | None = None) -> str:

@@ -13,7 +13,7 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, Unavailable, UsageError
 from mritk.reading.spelling import is_missing
 from mritk.reading.text_table import read_text_table
-from mritk.text.listed import first_few
+from mritk.text.listed import first_few, many
 
 logger = logging.getLogger("mritk")
 
@@ -132,7 +132,7 @@ def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     unknown = sorted(table.keys() - set(ids))
     for wrong, what in (
         (absent, f"has no row for {len(absent)} of {len(samples)} samples of {name}"),
-        (unknown, f"has {len(unknown)} rows for samples that are not in {name}"),
+        (unknown, f"has {many(len(unknown), 'row')} for samples that are not in {name}"),
     ):
         if wrong:
             raise DataError(

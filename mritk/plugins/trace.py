@@ -12,6 +12,7 @@ from typing import Any
 from mritk.errors import one_line
 from mritk.files.workspace import TRUE_WORDS
 from mritk.records import Origin
+from mritk.text.listed import many
 
 SHORT = 60
 
@@ -49,7 +50,7 @@ class Trace:
 
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
-        return f"{len(value)} record{'' if len(value) == 1 else 's'}"
+        return many(len(value), "record")
     text = one_line(str(value))
     if text.startswith("<") or (len(text) > SHORT and not isinstance(value, str)):
         text = type(value).__name__

@@ -36,7 +36,7 @@ from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
 from mritk.store.explanations import Explanations
 from mritk.store.trial_file import TrialRecord
-from mritk.text.listed import listed
+from mritk.text.listed import listed, many
 
 PARTS = re.compile(r"(?<=[@/,])")
 
@@ -119,7 +119,7 @@ def title(board: Leaderboard) -> str:
     mixed = len({row.name for row in rows if row.derived})
     what = f"{len(names)} models" if len(names) > 1 else f"{len(names)} model"
     if mixed:
-        what += f" and {mixed} ensemble{'s' if mixed > 1 else ''}"
+        what += f" and {many(mixed, 'ensemble')}"
     compared = " compared" if len(names) + mixed > 1 else ""
     where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets"
     return f"{what}{compared} on {where}"

@@ -16,6 +16,7 @@ from mritk.results.interval_data import interval_as_data
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
+from mritk.text.listed import many
 from mritk.text.numbers import or_null
 from mritk.text.text_table import Column, filled, fitted, text_table
 
@@ -83,11 +84,11 @@ def _shared(table: Table) -> list[str]:
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     scheme += _training_samples(table) if table.one_protocol else ""
-    tested = f"{table.test_samples} test sample{'s' if table.test_samples != 1 else ''}"
+    tested = many(table.test_samples, "test sample")
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
     if table.patients:
-        tested += f" of {table.patients} patient{'s' if table.patients != 1 else ''}"
+        tested += f" of {many(table.patients, 'patient')}"
     protocol = f"protocols {keys['protocol']}"
     if table.one_protocol:
         protocol = f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})"

@@ -20,6 +20,7 @@ from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.made import folds_with_made
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.splits.units import units
+from mritk.text.listed import many
 
 __all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]
 
@@ -126,8 +127,8 @@ def _require_spread(bound: Bound) -> None:
         rows = np.flatnonzero(samples.targets == label)
         found = len(np.unique(bound.groups[rows]))
         if found < needed and len(np.unique(bound.groups)) >= needed:
-            owners = "" if samples.patients is None else f" of {found} patients"
-            held = f"{len(rows)} samples{owners}" if len(rows) else "no sample"
+            owners = "" if samples.patients is None else f" of {many(found, 'patient')}"
+            held = f"{many(len(rows), 'sample')}{owners}" if len(rows) else "no sample"
             raise DataError(
                 f"class {name!r} has {held}, but {needed} independent ones are needed to have "
                 "some in every split; add samples of it, merge it with another class (--rename "

@@ -162,7 +162,7 @@ def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> s
             )
     if unknown:
         logger.warning(
-            "%s: columns %s are ignored; supported: %s, and others by ,covariates=%s",
+            "%s: other columns are ignored: %s; supported: %s, and others by ,covariates=%s",
             *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
             "/".join((*further, *unknown)),
         )
@@ -205,7 +205,7 @@ def _names(table: TextTable, column: str = "path") -> list[str]:
         shown = ", ".join(f"{name} (line {lines[name]})" for name in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise DataError(
-            f"{len(absent)} of {len(lines)} files in {table.path} are missing: {shown}{more}; "
+            f"{table.path} lists {len(lines)} files, {len(absent)} of them missing: {shown}{more}; "
             "paths are relative to the folder of the manifest"
         )
     return list(lines)

@@ -92,7 +92,7 @@ def test_a_name_with_two_lines_does_not_make_a_message_of_two(mritk, tmp_path):
     (tmp_path / "data.csv").write_text('path,label\n"a\nb.png",glioma\n')
     ended = mritk("audit", f"manifest:{tmp_path / 'data.csv'}")
     assert ended.code == 2
-    assert "are missing: a\\nb.png (line 3)" in ended.err
+    assert "of them missing: a\\nb.png (line 3)" in ended.err
     assert ended.err.count("\n") == 1
 
 

@@ -134,7 +134,7 @@ def test_ids_with_commas_are_quoted(table):
     ("text", "message"),
     [
         (rows(("a", "b", "c")).rsplit("\n", 2)[0], "has no row for 1 of 3 samples of ours: Test"),
-        (rows(("a", "b", "c")) + "other.png,d\n", "has 1 rows for samples that are not in ours"),
+        (rows(("a", "b", "c")) + "other.png,d\n", "has 1 row for samples that are not in ours"),
         (
             rows(("a", "b", "c")) + f"{IDS[0]},d\n",
             r"line 5: duplicate id .*pat01_003.png",
