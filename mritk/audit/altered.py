@@ -124,7 +124,7 @@ def named(moved: np.ndarray) -> str:
 
 def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     other = pictures[j].astype(np.float32)
-    turn_each(other, turn)
+    turn_each(other, turn, 2)
     return other
 
 
@@ -194,7 +194,7 @@ class _Comparison:
             first, which = np.unique(starts.i[left], return_inverse=True)
             one = _reduced(detail[self._rows[first]], side)
             other = _reduced(detail[self._rows[starts.j[left]]], side)
-            turn_each(other, starts.turn[left])
+            turn_each(other, starts.turn[left], 2)
             maps, found = refined(one, other, maps, which)
         return left, maps
 

@@ -188,7 +188,7 @@ def compare(
     def share(place: int) -> Agreement:
         rows = slice(place * SHARE, (place + 1) * SHARE)
         one, other = (pictures[places[rows]].astype(np.float32) for places in (i, j))
-        turn_each(other, turn[rows])
+        turn_each(other, turn[rows], pictures.ndim - 1)
         return _agreement_laid_upon(one, other) if align else agreement(one, other)
 
     count = -(-len(i) // SHARE)

@@ -74,9 +74,9 @@ def symmetries(spatial_dims: int) -> tuple[Symmetry, ...]:
     return tuple(Symmetry(order, flipped) for order in orders for flipped in flips)
 
 
-def turn_each(grids: np.ndarray, turn: np.ndarray) -> None:
-    """Turn each of ``grids`` (N, *spatial) in place by the symmetry of its number, ``turn``."""
-    turns = symmetries(grids.ndim - 1)
+def turn_each(grids: np.ndarray, turn: np.ndarray, spatial_dims: int) -> None:
+    """Turn each of ``grids`` (N, …, *spatial) in place by the symmetry of its number, ``turn``."""
+    turns = symmetries(spatial_dims)
     for number in np.unique(turn):
         if turns[number].name:  # else it stays as it is
             chosen = turn == number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mritk.audit.symmetry import symmetries
+from mritk.audit.symmetry import symmetries, turn_each
 
 
 @pytest.mark.parametrize(("dims", "count"), [(2, 8), (3, 48)])
@@ -44,3 +44,13 @@ def test_names_say_what_is_done(name, turned):
 
 def test_names_of_volumes_tell_them_apart():
     assert len({symmetry.name for symmetry in symmetries(3)}) == 48
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 4), (8, 3, 4, 4), (48, 4, 4, 4)], ids=str)
+def test_each_grid_is_turned_by_its_own_with_all_that_is_known_of_it(shape):
+    grids = np.random.default_rng(0).random(shape)
+    dims = 3 if len(grids) == 48 else 2
+    turned = grids.copy()
+    turn_each(turned, np.arange(len(grids)), dims)
+    for symmetry, one, other in zip(symmetries(dims), grids, turned, strict=True):
+        assert np.array_equal(symmetry.apply(one), other)
