@@ -10,9 +10,12 @@ import click
 from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import say
+from mritk.errors import UsageError
 
 if TYPE_CHECKING:
     from mritk.model.model_file import TrainedModel
+
+FORMS = ("safetensors", "onnx")
 
 
 @click.command()
@@ -20,10 +23,9 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     "form",
-    type=click.Choice(("safetensors", "onnx")),
-    default="safetensors",
-    show_default=True,
-    help="safetensors: tensors by name. onnx: a network that takes pixels in [0, 1].",
+    type=click.Choice(FORMS),
+    help="safetensors: tensors by name. onnx: a network that takes pixels in [0, 1]. "
+    "Default: what FILE ends in.",
 )
 @click.option(
     "-o",
@@ -31,13 +33,13 @@ if TYPE_CHECKING:
     "target",
     type=UserPath(dir_okay=False),
     required=True,
-    metavar="FILE",
+    metavar="FILE.(safetensors|onnx)",
     help="Output file.",
 )
 @results_option("Results folder of the trial.", "--results")
 @plugin_option
 @pass_app
-def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
+def export(app: App, trial: str, form: str | None, target: Path, folder: Path) -> None:
     """Write the trained network of TRIAL, specified by id prefix, to FILE.
 
     The trial must be from 'mritk run --keep-models'. The network is rebuilt and all tensors are
@@ -46,12 +48,13 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
 
     \b
     mritk export 3f2a9c -o glioma.safetensors
-    mritk export 3f2a9c --to onnx -o glioma.onnx
+    mritk export 3f2a9c -o glioma.onnx
     """
     from mritk.store.find_trial import find_trial
     from mritk.store.folder import ResultsFolder
     from mritk.store.kept_model import require_model
 
+    form = _form(form, target)
     record = find_trial(trial, folder)
     path = require_model(ResultsFolder(folder), record)
     if form == "onnx":
@@ -71,6 +74,19 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
     what = ", ".join(model.classes) or "values"
     say(f"{target}: {record.backbone} on {record.dataset}, {what}")
     say("For research use only; not for clinical use.")
+
+
+def _form(asked: str | None, target: Path) -> str:
+    """Return the format of a file, which its name must tell too, or others take it for another.
+
+    Raises:
+        UsageError: The name ends in something else.
+    """
+    told = target.suffix.lower().removeprefix(".")
+    if told != asked if asked else told not in FORMS:
+        known = f".{asked} for --to {asked}" if asked else " or ".join(f".{form}" for form in FORMS)
+        raise UsageError(f"{target.name} must end in {known}; nothing was written")
+    return told
 
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:

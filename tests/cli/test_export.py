@@ -258,3 +258,25 @@ def test_a_target_that_cannot_be_written(kept, export, tmp_path):
     ended = export(kept, "file/model.safetensors")
     assert ended.code == 3
     assert "cannot write" in ended.err
+
+
+@pytest.mark.slow
+def test_the_name_of_the_file_chooses_the_format(kept, export, tmp_path):
+    assert export(kept, "model.onnx").code == 0
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "known"),
+    [
+        ("net.pt", (), ".safetensors or .onnx"),
+        ("net", (), ".safetensors or .onnx"),
+        ("net.onnx", ("--to", "safetensors"), ".safetensors for --to safetensors"),
+        ("net.safetensors", ("--to", "onnx"), ".onnx for --to onnx"),
+    ],
+)
+def test_a_name_that_tells_another_format_is_refused(export, tmp_path, target, arguments, known):
+    ended = export("0000abcd", target, *arguments)
+    assert ended.code == 2
+    assert ended.err.startswith(f"mritk: {target} must end in {known};")
+    assert not (tmp_path / target).exists()
