@@ -30,7 +30,8 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
     """Show the trials of RESULTS (default: ./mritk-results): finished, running, failed, to do.
 
     Runs on this and other machines are seen as soon as they train. Those to do are the trials of
-    runs that go on, and of runs that were killed; the same command resumes them.
+    runs that go on, and of runs that were killed, and interrupted trials with a checkpoint, by id;
+    the same command resumes them.
     """
     from mritk.execute.status import Status
     from mritk.store.folder import ResultsFolder

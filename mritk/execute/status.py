@@ -57,7 +57,8 @@ class Status:
         running: Those that are being trained.
         failed: By id: a description, and the reason.
         unusable: By id: why the file gives no trial.
-        to_do: By id: the descriptions of trials of runs that go on, or were killed.
+        to_do: By id: the descriptions of trials of runs that go on, or were killed. Of runs that a
+            person interrupted only trials with a checkpoint are known, and those by their ids.
         interrupted: Number of those to do that have begun and will be resumed.
     """
 
@@ -82,7 +83,8 @@ class Status:
             Unavailable: It cannot be listed now.
         """
         names, training = agenda(results), trainings(results)
-        states = results.states(dict.fromkeys([*results.trial_paths(), *names, *training]))
+        begun = results.with_checkpoint()
+        states = results.states(dict.fromkeys([*results.trial_paths(), *names, *training, *begun]))
         bad = {t: state for t, state in states.items() if _is_bad(state) and t not in training}
         failed = {t: (names.get(t, t), "") for t in bad if bad[t] is TrialState.FAILED}
         unusable = {t: bad[t].value for t in bad if t not in failed}
@@ -93,9 +95,10 @@ class Status:
             elif isinstance(found, UnusableTrial):
                 failed.pop(trial, None)
                 unusable[trial] = str(found)
+        left = {t: t for t in begun if states[t] is TrialState.INTERRUPTED}
         to_do = {
             trial: name
-            for trial, name in names.items()
+            for trial, name in (left | names).items()
             if states[trial].to_train and trial not in training and trial not in failed
         }
         return cls(

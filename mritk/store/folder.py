@@ -118,6 +118,10 @@ class ResultsFolder:
         """Return where a trial that is not finished keeps what it needs to resume."""
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
 
+    def with_checkpoint(self) -> list[str]:
+        """Return the ids of trials with a checkpoint, sorted."""
+        return sorted(path.stem for path in (self.path / CHECKPOINTS).glob("[!.]*.ckpt"))
+
     def discard_checkpoints(self, trial_ids: Iterable[str]) -> None:
         """Delete the checkpoints of trials, their folders, and what a kill left half-written."""
         unneeded = set(trial_ids)

@@ -82,6 +82,23 @@ def test_what_a_killed_process_has_left_is_not_running_but_to_do(results):
     assert found.to_do == {"1": "resnet on brains seed 1"}
 
 
+def test_a_trial_with_a_checkpoint_that_nobody_trains_is_to_do_and_interrupted(
+    results, make_record
+):
+    for trial in ("1", "2", ".3"):
+        results.checkpoint_path(trial).parent.mkdir(exist_ok=True)
+        results.checkpoint_path(trial).touch()
+    finished = make_record()
+    results.write(finished)
+    results.checkpoint_path(finished.id).touch()
+    with announced(results, [FakeTrial("2")]):
+        found = Status.of(results)
+    assert found.to_do == {"1": "1", "2": "resnet on brains seed 2"}
+    assert (found.finished, found.interrupted) == (1, 2)
+    with claimed(results, "1", wait=False), Diary(results, "1"):
+        assert Status.of(results).to_do == {"2": "2"}
+
+
 def test_what_a_killed_run_has_left_is_removed_once_its_trials_are_stored(results):
     (results.path / "claims").mkdir()
     (results.path / "trials").mkdir()
