@@ -11,7 +11,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.tell import echo, echo_json, say
-from mritk.errors import ExitCode
+from mritk.errors import ExitCode, HookError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
 
     A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
     'scores': one column each for trial, dataset, protocol, backbone, augmentation, fold, seed,
-    part, metric, value, and the reason if undefined.
+    part, metric, value, and the reason if undefined. Without a metric that fails, which is told.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -41,17 +41,19 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     from mritk.text.numbers import or_null
 
     folder, extra = ResultsFolder(results), app.registry.metrics()
-    rows, trials = [], 0
+    rows, trials, failures = [], 0, dict[str, None]()
     found = list(folder.stored())
     for stored in found:
         if isinstance(stored, UnusableTrial):
             say(f"mritk: not read: {stored}")
         elif stored.record.finished:
             trials += 1
-            rows += _rows(stored, extra)
+            rows += _rows(stored, extra, failures)
     if not trials:
         say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
+    for failure in failures:
+        say(f"mritk: {failure}")
     write_view(results, rows)
     if as_json:
         clean = [{**row, "value": or_null(row["value"])} for row in rows]
@@ -62,10 +64,13 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
         writer.writerows(rows)
     else:
         echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
-    return exit_code_of(found)
+    return HookError.exit_code if failures else exit_code_of(found)
 
 
-def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
+def _rows(
+    stored: Stored, extra: Sequence[Metric], failures: dict[str, None]
+) -> list[dict[str, Any]]:
+    """Return the rows of a trial; how metrics fail that have none is added to ``failures``."""
     from mritk.evaluate.metrics import metrics_of
 
     record = stored.record
@@ -74,8 +79,12 @@ def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
     rows = []
     for part, predictions in record.predictions.items():
         for metric in metrics_of(record.task, extra, shown=False):
-            scores = predictions.scores_for(metric, record.task)
-            found = metric.compute(predictions.target, scores)
+            try:
+                scores = predictions.scores_for(metric, record.task)
+                found = metric.compute(predictions.target, scores)
+            except HookError as error:  # those of mritk, and of other plugins, are wanted even so
+                failures[str(error)] = None
+                continue
             scored = {"metric": metric.name, "value": found.value, "reason": found.reason}
             rows.append({**shared, "part": part, **scored})
     return rows

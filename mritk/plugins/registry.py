@@ -139,12 +139,13 @@ class Registry(LoadedPlugins):
         return self._get(Metric, "metric", name)
 
     def metrics(self) -> list[Metric]:
-        """Return the metrics of plugins.
+        """Return the metrics of plugins; one that fails raises ``HookError`` with its plugin.
 
         Raises:
             DuplicateName: Two plugins, or a plugin and mritk, have one of the same name.
         """
         from mritk.evaluate.metrics import all_metrics
+        from mritk.plugins.guarded_metric import guarded_metric
 
         found, own = self.records(Metric), all_metrics()
         for metric in found:
@@ -154,7 +155,7 @@ class Registry(LoadedPlugins):
                     f"the plugin must rename it, and '-p no:{metric.origin.plugin}' excludes it"
                 )
             _single([m for m in found if m.name == metric.name], f"metric {metric.name!r}")
-        return found
+        return [guarded_metric(metric) for metric in found]
 
     def backbone(self, name: str, *, files: bool = True) -> Backbone:
         """Return the backbone ``ARCH``, ``ARCH@WEIGHTS``, ``PREFIX:NAME@WEIGHTS`` or an alias.

@@ -187,3 +187,90 @@ def test_a_command_of_a_plugin_ends_as_it_says(mritk, tmp_path, how, code, told)
     (tmp_path / "leaving.py").write_text(LEAVING.format(how=how))
     ended = mritk("-p", tmp_path / "leaving.py", "leave")
     assert (ended.code, ended.err) == (code, told)
+
+
+METRICS = """
+import numpy as np
+from mritk import Metric, Undefined, hookimpl
+
+
+def crash(targets, scores, weights):
+    return 1 / 0
+
+
+def silent(targets, scores, weights):
+    pass
+
+
+def pairs(targets, scores, weights):
+    raise Undefined("there are no pairs")
+
+
+def half(targets, scores, weights):
+    return 0.5
+
+
+def fail(*_):
+    return 1 / 0
+
+
+@hookimpl
+def mritk_metrics():
+    yield Metric("crash", "Crash", True, crash)
+    yield Metric("silent", "Silent", True, silent)
+    yield Metric("pairs", "Pairs", True, pairs)
+    yield Metric("half", "Half", True, half)
+    yield Metric("no_resamples", "No resamples", True, half, resampled=fail)
+"""
+
+
+@pytest.fixture
+def crashing(tmp_path, make_record):
+    """A plugin with metrics, most of which fail, and a folder with one finished trial."""
+    ResultsFolder(tmp_path / "results").write(make_record())
+    path = tmp_path / "crashing.py"
+    path.write_text(METRICS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        ("crash", "ZeroDivisionError: division by zero (hook mritk_metrics, crashing.py line 7)"),
+        ("silent", "TypeError: "),
+        ("no_resamples", "ZeroDivisionError: division by zero (hook mritk_metrics, crashing.py"),
+    ],
+)
+def test_a_metric_that_raises_is_one_line(mritk, crashing, tmp_path, metric, why):
+    ended = mritk("leaderboard", tmp_path / "results", "-p", crashing, "--metric", metric)
+    assert ended.code == 3
+    told = ended.err.strip().splitlines()[-1]
+    assert told.startswith(f"mritk: metric {metric} of crashing.py sha256:")
+    assert f"failed: {why}" in told
+    assert told.endswith(f"mritk plugins check -p {crashing} {metric}")
+    assert "Traceback" not in ended.err
+
+
+def test_an_undefined_metric_of_a_plugin_is_no_failure(mritk, crashing, tmp_path):
+    ended = mritk("leaderboard", tmp_path / "results", "-p", crashing, "--metric", "pairs")
+    assert ended.code == 0
+    assert "there are no pairs" in ended.out
+
+
+def test_metrics_that_raise_take_no_scores_from_the_others(mritk, crashing, tmp_path):
+    ended = mritk("rescore", tmp_path / "results", "-p", crashing, "--csv")
+    assert ended.code == 3
+    assert "Traceback" not in ended.err
+    assert [line.split()[2] for line in ended.err.splitlines()] == ["crash", "silent"]
+    metrics = {line.split(",")[-3] for line in ended.out.splitlines()[1:]}
+    assert {"half", "pairs", "accuracy"} <= metrics
+    assert not metrics & {"crash", "silent"}
+
+
+def test_a_bug_of_a_metric_of_mritk_keeps_its_traceback(mritk, crashing, tmp_path, monkeypatch):
+    from mritk.evaluate.metrics import find_metric
+
+    monkeypatch.setitem(vars(find_metric("accuracy")), "function", lambda *_: 1 / 0)
+    ended = mritk("rescore", tmp_path / "results")
+    assert ended.code == 3
+    assert "Traceback" in ended.err
