@@ -84,7 +84,8 @@ def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
     except (KeyError, ValueError):
         return f"{VIEW} is damaged, or was written by another version of mritk; {RENEW}"
     if linked != stored:
-        return f"{VIEW} lists {len(linked)} trials, but there are {len(stored)}; {RENEW}"
+        lacks, gone = len(stored - linked), len(linked - stored)
+        return f"{VIEW} is outdated (trials it lacks: {lacks}, listed but gone: {gone}); {RENEW}"
     return _stale_scores(scored, seals)
 
 

@@ -135,6 +135,12 @@ def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, fol
     assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial"), *begun})
 
 
+def test_a_view_of_as_many_but_other_trials_is_told_by_what_differs(mritk, folder):
+    folder.trial_path("bbbb").rename(folder.trial_path("dddd"))
+    told = mritk("doctor", folder.path).out
+    assert "results.h5 is outdated (trials it lacks: 1, listed but gone: 1); 'mritk doctor" in told
+
+
 def test_the_folder_beside_the_checkpoint_of_a_finished_trial_is_a_leftover(mritk, folder):
     beside = folder.checkpoint_path("bbbb").with_suffix(".files")
     (beside / "program").mkdir(parents=True)
