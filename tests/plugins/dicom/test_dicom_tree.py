@@ -163,3 +163,17 @@ def test_the_table_of_pseudonyms_is_printed_for_those_who_have_the_data(cohort):
     assert patients == {folder.name for folder in root.glob("*/*")}
     refused = subprocess.run(command[:-1], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_of_the_table_that_has_gone_is_no_error(cohort, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "mritk_dicom", str(cohort())]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, check=False, env=environment
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
