@@ -49,7 +49,9 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
         try:
             text = backbone_card(app.registry.backbone(name))
         except UnknownName as error:
-            raise UnknownName(f"{error}; nor is it a trial id in {folder}") from None
+            raise UnknownName(
+                f"{error}; nor is it a trial id in {folder}; use --results for another folder"
+            ) from None
     if target is None:
         echo(text, end="")
         return

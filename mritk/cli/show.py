@@ -54,7 +54,7 @@ def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> Non
         echo(_toml(app.registry, name))
         return
     record = trial_or_none(name, folder)
-    found = _record(app.registry, name) if record is None else _describe_trial(record)
+    found = _record(app.registry, name, folder) if record is None else _describe_trial(record)
     if as_json:
         echo_json(found, default=str)
         return
@@ -227,7 +227,7 @@ def _calibrated(task: Task, val: Predictions, test: Predictions) -> dict[str, An
     return {"temperature": round(temperature, 4)} | kept
 
 
-def _record(registry: Registry, name: str) -> dict[str, Any]:
+def _record(registry: Registry, name: str, folder: Path) -> dict[str, Any]:
     """Describe what the registry has under a name; the same name may stand for several things."""
     from mritk.study.benchmark import find_protocol
 
@@ -249,8 +249,8 @@ def _record(registry: Registry, name: str) -> dict[str, Any]:
             raise reasons["backbone"]
         names = ", ".join(finders)
         raise UnknownName(
-            f"unknown name {name!r}: no {names}, and no trial in the results folder; 'mritk list "
-            "backbones' etc. list available names"
+            f"unknown name {name!r}: no {names}, and no trial in {folder}; use --results for "
+            "another folder; 'mritk list backbones' etc. list available names"
         )
     return found
 

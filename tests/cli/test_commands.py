@@ -128,6 +128,7 @@ def test_show_something_that_does_not_exist(mritk):
     ended = mritk("show", "nothing_like_it")
     assert ended.code == 2
     assert "unknown name 'nothing_like_it'" in ended.err
+    assert "no trial in mritk-results; use --results for another folder;" in ended.err
     assert "did you mean densenet121" in mritk("show", "densnet121@imagenet").err
 
 
