@@ -12,7 +12,7 @@ import click
 
 from mritk.cli.app import json_option
 from mritk.cli.readable import in_unit
-from mritk.cli.tell import echo, echo_json, say
+from mritk.cli.tell import echo, echo_json, is_agreed, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
 
@@ -91,7 +91,11 @@ def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, ye
     _refuse_homes_of_people(home)
     what = ", ".join(f"{folder.name} ({_size(folder.bytes)})" for folder in chosen)
     if not yes:
-        click.confirm(f"Remove {what} from {home}?", abort=True, err=True)
+        agreed = is_agreed(f"Remove {what} from {home}?")
+        if agreed is None:
+            raise UsageError("nobody answers, so nothing was removed; add --yes to remove unasked")
+        if not agreed:
+            raise click.Abort
     for folder in chosen:
         _remove(home / folder.name)
     say(f"removed {what} from {home}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App
+from mritk.cli.tell import is_agreed
 
 if TYPE_CHECKING:
     from mritk.cli.run import Request
@@ -90,7 +91,8 @@ def _ask(record: TrialRecord, doing: str, plugins: list[str]) -> None:
     shown = [str(Path(name).resolve()) if name.endswith(".py") else name for name in plugins]
     what = f"{doing} trial {record.id[:8]} would execute code named in its file: "
     what += ", ".join(shown)
-    if sys.stdin.isatty() and click.confirm(f"{what}\nExecute it?", err=True):
+    # A pipe must not agree to that: nobody has read the question.
+    if sys.stdin is not None and sys.stdin.isatty() and is_agreed(f"{what}\nExecute it?"):
         return
     raise UsageError(
         f"{what}; review it, then add --trust, or load it with -p {' -p '.join(plugins)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,19 @@ def say(line: object) -> None:
 def warn(line: object) -> None:
     """Print a warning on stderr."""
     click.secho(f"warning: {visible(str(line))}", err=True, fg="yellow")
+
+
+def is_agreed(question: str) -> bool | None:
+    """Ask the person, or the pipe that answers for them; None: nobody answers."""
+    if sys.stdin is None:  # closed
+        return None
+    try:
+        return click.confirm(visible(question), err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        say("")  # the question has no end of line
+        return None
 
 
 def log_to_stderr() -> None:

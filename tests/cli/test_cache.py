@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -86,15 +87,25 @@ def test_clear_all_spares_what_was_put_there_by_hand(mritk, home):
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "left"), [("y\n", 0, False), ("n\n", 130, True), ("", 130, True)]
+    ("answer", "code", "left"), [("y\n", 0, False), ("n\n", 130, True), ("", 2, True)]
 )
 def test_clear_asks_first(home, monkeypatch, capsys, answer, code, left):
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     assert main(["cache", "clear", "decoded"]) == code
     assert "Remove decoded (3.0 MB) from" in "".join(capsys.readouterr())
     assert (home / "decoded").exists() == left
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_where_nobody_can_be_asked_the_option_that_asks_nobody_is_told(
+    mritk, home, monkeypatch, closed
+):
+    monkeypatch.setattr("sys.stdin", None if closed else io.StringIO())
+    ended = mritk("cache", "clear", "decoded")
+    assert ended.code == 2
+    told = "mritk: nobody answers, so nothing was removed; add --yes to remove unasked"
+    assert ended.err.splitlines()[-1] == told
+    assert (home / "decoded").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["decoded", "--all"]])

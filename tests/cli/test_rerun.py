@@ -122,5 +122,13 @@ def test_a_person_is_asked(mritk, stored, monkeypatch, answer, code):
 
 
 @pytest.mark.slow
+def test_where_stdin_is_closed_nobody_is_asked(mritk, stored, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    ended = mritk("rerun", stored, "--device", "cpu")
+    assert ended.code == 2
+    assert "add --trust, or load it with -p" in ended.err
+
+
+@pytest.mark.slow
 def test_who_names_the_plugin_is_not_asked(mritk, stored, tmp_path):
     assert mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu").code == 0
