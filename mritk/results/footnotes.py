@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mritk.results.analysis import HOLDOUT
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
 from mritk.results.named_reasons import named_reason
-from mritk.results.table import Table
+from mritk.results.table import Cell, Table
 
 SELECTED_ON_TEST = "§"
 SAW_TEST_IMAGES = "◊"
@@ -21,24 +22,39 @@ NEVER_SELECTED = "‖"
 OPTIMISTIC = (SELECTED_ON_TEST, SAW_TEST_IMAGES, KEPT_COPIES)
 
 
-def footnotes(table: Table) -> list[str]:
-    """Return what a reader must know of the numbers of a table, one sentence each."""
+def footnotes(table: Table, *, every_interval: bool = True) -> list[str]:
+    """Return what a reader must know of the numbers of a table, one sentence each.
+
+    ``every_interval``: all metrics are shown with their intervals, not only the first.
+    """
+    bounded = [metric.name for metric in table.metrics[: None if every_interval else 1]]
     return [
         *table.warnings,
         *([table.verdict] if table.verdict else []),
-        *_certainty(table),
+        *_certainty(table, bounded),
         *_runs(table),
         *table.ensembles,
         *_data(table),
         *_signs(table),
-        *_undefined(table),
+        *_undefined(table, bounded),
     ]
 
 
-def _certainty(table: Table) -> list[str]:
-    """Say what intervals, ties and differences mean."""
-    analysis, first = table.analysis, table.metrics[0]
-    drawn = [cell.ends for row in table.rows for cell in row.cells.values() if cell.ends]
+def _certainty(table: Table, bounded: Sequence[str]) -> list[str]:
+    """Say what ties and differences mean, and intervals of the metrics that show theirs."""
+    return [*_intervals(table, bounded), *_differences(table)]
+
+
+def _with_intervals(table: Table, bounded: Sequence[str]) -> list[Cell]:
+    """Return the cells that show an interval, if they have one."""
+    clean = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
+    cells = [row.cells[name] for row in table.rows for name in bounded]
+    return [cell for cell in (*cells, *clean) if cell.defined and cell.interval]
+
+
+def _intervals(table: Table, bounded: Sequence[str]) -> list[str]:
+    analysis = table.analysis
+    drawn = [cell.ends for cell in _with_intervals(table, bounded) if cell.ends]
     if not drawn:
         return []
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
@@ -53,13 +69,17 @@ def _certainty(table: Table) -> list[str]:
             f"Folds share training samples: {wider} are widened by an assumed correlation between "
             "folds."
         )
-    clean = [row.clean_cells[first.name].ends for row in table.rows if row.clean_cells]
-    notes += conservative_note([*drawn, *clean])
+    notes += conservative_note(drawn)
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(
             f"Up to {lost} of {analysis.resamples} resamples were undefined and are excluded."
         )
+    return notes
+
+
+def _differences(table: Table) -> list[str]:
+    first, notes = table.metrics[0], list[str]()
     if len([row for row in table.rows if row.tie]) > 1:
         tested = sum(pair.tested for pair in table.comparisons[first.name])
         notes.append(
@@ -161,7 +181,7 @@ def _signs(table: Table) -> list[str]:
     return notes
 
 
-def _undefined(table: Table) -> list[str]:
+def _undefined(table: Table, bounded: Sequence[str]) -> list[str]:
     """Say why numbers or intervals are missing."""
     notes = [*_clean_support(table), *_lacking_folds(table)]
     first = table.metrics[0].name
@@ -169,8 +189,9 @@ def _undefined(table: Table) -> list[str]:
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
     reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
     notes += [f"nan: {named_reason(reason, table.task)}." for reason in sorted(reasons)]
-    missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     notes += table.undefined
+    found = [cell.interval for cell in _with_intervals(table, bounded) if cell.interval]
+    missing = {interval.reason for interval in found} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
 

@@ -126,14 +126,15 @@ def _block(
     table: Table, style: str, columns: Sequence[str] | None, width: int | None, label: str
 ) -> str:
     shown = columns_of(table, columns, style)
+    told = footnotes(table, every_interval="intervals" in (columns or ()))
     if style == "latex":
-        notes = [*footnotes(table), *_of_columns(shown)]
+        notes = [*told, *_of_columns(shown)]
         tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", notes, label)]
         for groups in table.groups:
             title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.called}"
             tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
         return "\n\n".join(tables)
-    parts = [(name_text(caption(table), style), shown, footnotes(table))]
+    parts = [(name_text(caption(table), style), shown, told)]
     parts += [(group_title(g), group_columns(g, style), group_notes(g)) for g in table.groups]
     return "\n\n".join(_with_notes(*part, style, width) for part in parts)
 

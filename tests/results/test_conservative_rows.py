@@ -75,3 +75,22 @@ def test_scores_of_groups_have_it_too(board, records):
     (row,) = [line for line in by_site.splitlines() if "unsure" not in line and "sure@" in line]
     assert row.count("]°") == 2, "2 of 40 patients of either site are wrong"
     assert f"{NOTE}." in by_site
+
+
+def test_notes_tell_of_the_intervals_that_are_shown(records):
+    """By default only the first metric shows intervals, and this one has none."""
+    board = build_leaderboard(
+        records, metrics=["ece", "balanced_accuracy"], analysis=Analysis(resamples=200)
+    )
+    bare = format_leaderboard(board, "plain")
+    assert "95 % interval" not in bare
+    assert "°" not in bare
+    assert "No interval: " in bare
+    every = format_leaderboard(board, "plain", ["intervals"])
+    assert "[95 % interval]: Student's" in every
+    assert f"° Conservative interval, {NOTE}" in every
+    other = build_leaderboard(
+        records, metrics=["balanced_accuracy", "ece"], analysis=Analysis(resamples=200)
+    )
+    assert "No interval: " not in format_leaderboard(other, "plain")
+    assert "No interval: " in format_leaderboard(other, "plain", ["intervals"])
