@@ -46,7 +46,7 @@ def group_title(table: GroupTable) -> str:
 
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
-    notes = []
+    notes = [f"n: number of {table.unit}."] if table.units else []
     sure = any(row.gap.interval and not row.gap.interval.reason for row in table.rows)
     if len(table.units) > 1:
         gap = "Gap: best minus worst group."

@@ -15,6 +15,7 @@ from mritk.results.covariate import Covariate
 from mritk.results.formats import as_data, caption, format_leaderboard
 from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
+from mritk.results.table import Leaderboard
 from mritk.store.trial_file import Predictions
 
 PATIENTS = {"f": 40, "m": 44, "x": 4}
@@ -150,6 +151,15 @@ def test_patients_of_several_groups_are_counted_and_a_single_group_has_no_gap(re
     assert any("24 patients are in several groups" in note for note in group_notes(groups))
     alone = group_notes(replace(groups, units={"f": 40}, shared=0))
     assert not any(note.startswith("Gap:") for note in alone)
+
+
+def test_the_note_below_says_what_n_counts(records):
+    found, groups = table(records)
+    assert "n: number of patients." in group_notes(groups)
+    unknown = replace(groups, unit="duplicate groups")
+    text = format_leaderboard(Leaderboard([replace(found, groups=[unknown])]), "plain")
+    assert "m (n=44)" in text
+    assert "n: number of duplicate groups." in text
 
 
 def test_without_intervals_groups_have_none(records):
