@@ -208,9 +208,10 @@ def _tell(
     from mritk.text.text_table import filled, fitted, text_table
 
     found, width = table.found, terminal_width()
+    units = "patients" if any(found.patient) else "duplicate groups"
     echo(
         f"{record.backbone} on {record.dataset}: {len(found.id)} test samples of "
-        f"{len(set(found.unit))} patients, {int(found.located.sum())} with a lesion"
+        f"{len(set(found.unit))} {units}, {int(found.located.sum())} with a lesion"
     )
     echo("")
     shown, _ = fitted(table.columns(), "plain", width)

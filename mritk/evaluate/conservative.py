@@ -41,9 +41,9 @@ def _few_in_folds(trials: Sequence[Scored]) -> str:
         times = sum(map(len, units.values())) / every
         return "few draws of the hold-out part" if times < LEAST_TIMES else ""
     if every < LEAST_IN_FOLDS:
-        return f"fewer than {LEAST_IN_FOLDS} patients in folds"
+        return f"fewer than {LEAST_IN_FOLDS} patients (or duplicate groups) in folds"
     if every < LEAST_PER_FOLD * len(units):
-        return f"fewer than {LEAST_PER_FOLD} patients per fold"
+        return f"fewer than {LEAST_PER_FOLD} patients (or duplicate groups) per fold"
     return ""
 
 

@@ -44,7 +44,9 @@ def probe_scores(embedding: np.ndarray, group: np.ndarray, unit: np.ndarray) -> 
         raise Undefined("there is only one group")
     fewest = min(len(np.unique(unit[group == number])) for number in range(groups))
     if fewest < FOLDS:
-        raise Undefined(f"a group has {fewest} patients; the probe needs {FOLDS} of each")
+        raise Undefined(
+            f"a group has {fewest} patients (or duplicate groups); the probe needs {FOLDS} of each"
+        )
     embedding = np.asarray(embedding, dtype=np.float64)
     if not np.isfinite(embedding).all():
         raise Undefined("some embeddings are NaN or infinite")

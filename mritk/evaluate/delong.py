@@ -64,7 +64,8 @@ def aurocs(
     of_class, of_rest = components(positive, scores)
     values = of_class.mean(axis=1)
     if min(len(np.unique(number[side])) for side in (positive, ~positive)) < 2:
-        return AUROCs(values, nothing, "a class has only one patient, so its variance is unknown")
+        reason = "a class has only one patient (or duplicate group), so its variance is unknown"
+        return AUROCs(values, nothing, reason)
     units = int(number.max()) + 1
     per_class = _per_unit(of_class - values[:, None], number[positive], units)
     per_rest = _per_unit(of_rest - values[:, None], number[~positive], units)

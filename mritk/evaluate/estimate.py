@@ -92,8 +92,8 @@ class Estimate:
         if method == "bca":
             if len(units.stratum) < FEWEST_OF_BCA:
                 return Interval.undefined(
-                    f"BCa requires at least {FEWEST_OF_BCA} patients; there are "
-                    f"{len(units.stratum)}; remove --interval bca"
+                    f"BCa requires at least {FEWEST_OF_BCA} patients (or duplicate groups); "
+                    f"there are {len(units.stratum)}; remove --interval bca"
                 )
             low, high = self._bca(units)
         elif method == "percentile":
@@ -184,7 +184,8 @@ def estimate(
         return without("the value itself is undefined")
     if (units.sizes < 2).any():
         what = "a class has" if len(units.sizes) > 1 else "there is"
-        return without(f"{what} only one patient, so its variance is unknown")
+        one = "only one patient (or duplicate group)"
+        return without(f"{what} {one}, so its variance is unknown")
     if lost > MOST_DEGENERATE * len(valid):
         return without(f"{lost} of {len(valid)} resamples are undefined")
     if lost:

@@ -82,9 +82,9 @@ def folds(count, patients, repeats=1):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (folds(4, 12), "fewer than 50 patients in folds"),
+        (folds(4, 12), "fewer than 50 patients (or duplicate groups) in folds"),
         (folds(5, 12), ""),
-        (folds(12, 8), "fewer than 10 patients per fold"),
+        (folds(12, 8), "fewer than 10 patients (or duplicate groups) per fold"),
         (folds(4, 12, repeats=2), ""),
     ],
     ids=["48 patients", "60 patients", "8 in each of 12 folds", "divided twice"],

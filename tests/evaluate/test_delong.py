@@ -117,7 +117,7 @@ def test_one_class_or_one_patient_of_a_class_has_no_p():
     few = delong(aurocs(np.arange(6) < 3, scores, ["p"] * 3 + ["q", "r", "s"]))
     assert math.isfinite(few.difference)
     assert math.isnan(few.p)
-    assert "a class has only one patient" in few.reason
+    assert "a class has only one patient (or duplicate group)" in few.reason
 
 
 def test_what_is_no_score_is_refused():

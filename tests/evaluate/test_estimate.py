@@ -123,8 +123,8 @@ def test_resamples_without_a_value_are_counted_and_left_out():
     ("values", "stratum", "reason"),
     [
         ([[math.nan, 1.0]], [0, 0], "the value itself is undefined"),
-        ([[1.0, 2.0, 3.0]], [0, 0, 1], "a class has only one patient"),
-        ([[1.0]], [0], "there is only one patient"),
+        ([[1.0, 2.0, 3.0]], [0, 0, 1], "a class has only one patient (or duplicate group)"),
+        ([[1.0]], [0], "there is only one patient (or duplicate group)"),
         ([[1.0, 1.0, 1.0]], [0, 0, 0], "every resample gives the same value"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_small_class_that_is_all_right_widens_the_interval():
 def test_bca_wants_more_than_a_few_patients():
     few, enough = World(patients=28).table(0), World(patients=32).table(0)
     reason = Evidence(few, [BALANCED], method="bca").interval("net0", BALANCED).reason
-    assert "BCa requires at least 30 patients; there are 28" in reason
+    assert "BCa requires at least 30 patients (or duplicate groups); there are 28" in reason
     assert not Evidence(enough, [BALANCED], method="bca").interval("net0", BALANCED).reason
 
 
