@@ -42,7 +42,7 @@ def absent_regions(
 
 def _sentence(column: str, lost: Mapping[str, int], tested: int, why: Mapping[str, str]) -> str:
     """Say in how many cases a column is undefined, and in which rows if these differ."""
-    of_rows = ", ".join(f"{name} {count}" for name, count in lost.items())
+    of_rows = "; ".join(f"{name}: {count}" for name, count in lost.items())
     differ = len(set(lost.values())) > 1
     return (
         f"{column} is undefined in {sum(lost.values())} of {tested} tested cases, "

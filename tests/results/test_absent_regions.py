@@ -25,8 +25,8 @@ def test_undefined_cases_are_counted_over_trials_and_explained():
 
 
 def test_rows_that_leave_out_more_than_others_are_named():
-    (found,) = absent_regions({"unet": [({}, 9)], "small": [({"hd95[WT]": 4}, 9)]})
+    (found,) = absent_regions({"unet, none": [({}, 9)], "small": [({"hd95[WT]": 4}, 9)]})
     assert found == (
         "hd95[WT] is undefined in 4 of 18 tested cases, where a label map lacks the region "
-        "(unet 0, small 4); they are left out."
+        "(unet, none: 0; small: 4); they are left out."
     )
