@@ -148,10 +148,14 @@ def _columns(
     names, sort = wanted
     known = {m.name: m for m in metrics_of(task, extra=analysis.extra_metrics, shown=False)}
     columns = [known[name] for name in names if name in known]
-    if (names and not columns) or (sort and sort not in known):
+    foreign = [sort] if sort and sort not in known else []
+    if names and not columns:
+        foreign = list(names)
+    if foreign:
+        are = "are no metrics" if len(foreign) > 1 else "is no metric"
         raise UsageError(
-            f"none of {', '.join(names or [sort])} is a {task.kind} metric, as required for "
-            f"{dataset}; available: {', '.join(known)}"
+            f"{' and '.join(foreign)} {are} of {task.kind}, the task of {dataset}; select other "
+            f"data with --dataset, or use one of: {', '.join(known)}"
         )
     columns = columns or ([known[RECALL]] if analysis.by_class else list(metrics_of(task)))
     if sort:

@@ -172,6 +172,21 @@ def test_a_grouping_or_metric_that_does_not_exist_is_an_error(make_record):
         build_leaderboard([make_record()], metrics=["acuracy"])
 
 
+def test_a_metric_of_another_task_is_refused_with_what_fits_the_data(make_record):
+    records = [make_record()]
+    with pytest.raises(UsageError) as refused:
+        build_leaderboard(records, metrics=["mae"])
+    assert str(refused.value).startswith(
+        "mae is no metric of classification, the task of bands; select other data with --dataset, "
+        "or use one of: "
+    )
+    assert " mcc" in str(refused.value)
+    with pytest.raises(UsageError, match=r"^mae and rmse are no metrics of classification"):
+        build_leaderboard(records, metrics=["mae", "rmse"])
+    with pytest.raises(UsageError, match=r"^mae is no metric of classification"):
+        build_leaderboard(records, metrics=["mcc"], sort="mae")
+
+
 def test_failed_trials_are_counted_and_not_averaged(make_record):
     board = build_leaderboard([make_record(ONE_WRONG), make_record(status="failed", seed=1)])
     (row,) = rows(board)
