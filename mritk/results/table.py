@@ -67,8 +67,8 @@ class Cell:
     @property
     def spread(self) -> float:
         """Standard deviation over the trials (n - 1), that is, what retraining (and another fold)
-        changes; NaN for fewer than two."""
-        values = np.asarray(self.values)
+        changes; NaN for fewer than two, and without a mean."""
+        values = np.asarray(self.values if self.defined else ())
         if self.over_runs is not None:
             values = values[np.isfinite(values)]
         return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

@@ -192,3 +192,15 @@ def test_a_seed_that_lacks_a_draw_is_left_out(make_record):
         board = build_leaderboard(trials)
         assert f"tiny@scratch: {told}" in notes(board)
         assert rows(board)[0].seeds == (0, 0, 0)
+
+
+def test_where_folds_leave_no_mean_there_is_no_spread_either(make_record):
+    """One fold lacks a class, so that no run has a coefficient; two folds have one each."""
+    folds = (*HALVES, ([0, 0, 0, 0], [0, 0, 1, 0]))
+    records = [fold_of(make_record, *draw, fold=fold) for fold, draw in enumerate(folds)]
+    board = build_leaderboard([replace(r, folds=3) for r in records], metrics=["mcc"])
+    cell = rows(board)[0].cells["mcc"]
+    assert np.isfinite(cell.values).sum() == 2
+    assert math.isnan(cell.mean)
+    assert math.isnan(cell.spread)
+    assert "nan: " in notes(board)
