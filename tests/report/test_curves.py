@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 
 from mritk.errors import UsageError
+from mritk.evaluate.interval import Interval
 from mritk.report.figures.curve import curve
+from mritk.report.style import colour
 from mritk.results.analysis import Analysis
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
@@ -23,7 +25,7 @@ def varied_records(make_trial):
     """Two datasets, three sizes of the images, two backbones: the score rises with the size."""
 
     def make(sizes=(32, 64, 224), **changes):
-        shares = dict(zip(sizes, (0.4, 0.6, 0.8), strict=False))
+        shares = dict(zip(sizes, (0.4, 0.6, 0.8, 0.9), strict=False))
         return [
             make_trial(
                 right,
@@ -140,6 +142,37 @@ def test_all_patients_stand_at_the_right_end_though_their_protocol_does_not_stat
     panel = curve(tables, tables[0].metrics[0]).axes[0]
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["20", "50", "all"]
     assert panel.get_xlabel() == "training patients (split.train_patients)"
+
+
+def without_interval(table):
+    """Return a table none of whose scores has an interval."""
+    none = Interval.undefined("planted")
+    rows = [
+        replace(row, cells={name: replace(c, interval=none) for name, c in row.cells.items()})
+        for row in table.rows
+    ]
+    return replace(table, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("bounded", "bars", "bands"),
+    [
+        ((1, 0, 0, 1), [32, 256], []),
+        ((1, 1, 0, 1), [256], [(32, 64)]),
+        ((1, 1, 1, 1), [], [(32, 256)]),
+    ],
+)
+def test_an_interval_without_neighbours_is_an_error_bar(varied, bounded, bars, bands):
+    """No band leads across a point that has no interval."""
+    tables = [t for t in varied((32, 64, 224, 256)) if t.keys["dataset"] == "one"]
+    shown = [t if some else without_interval(t) for t, some in zip(tables, bounded, strict=True)]
+    panel = curve(shown, tables[0].metrics[0]).axes[0]
+    own = [line for line in panel.lines if line.get_color() == colour(0)]
+    bar = [line.get_xdata()[0] for line in own if line.get_label().startswith("_")]
+    assert bar == bars
+    drawn = [band.get_datalim(panel.transData) for band in panel.collections]
+    wide = {(box.x0, box.x1) for box in drawn if box.x1 > box.x0}
+    assert sorted(wide) == bands
 
 
 def test_what_goes_along_with_the_key_is_told(varied):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from matplotlib import rc_context
@@ -183,10 +184,11 @@ def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metri
     joined = [(place.at, cell) for place, cell in points if not place.apart]
     x, y = [at for at, _ in joined], [cell.mean for _, cell in joined]
     panel.plot(x, y, ls=dash(number), label=name, **style)
-    ends = [(at, *found) for at, cell in joined if (found := _interval(cell))]
-    if ends:
-        across, low, high = zip(*ends, strict=True)
-        panel.fill_between(across, low, high, color=colour(number), alpha=0.15, lw=0)
+    ends = [(at, _interval(cell)) for at, cell in joined]
+    # A band across a point without an interval would claim one for it.
+    for known, among in groupby(ends, lambda end: end[1] is not None):
+        if known:
+            _band(panel, [(at, *found) for at, found in among if found], colour(number))
     beside = _beside(panel, number - (of - 1) / 2)
     for place, cell in points:
         if place.apart:
@@ -196,6 +198,14 @@ def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metri
             # What is moved is not seen when limits are chosen.
             panel.update_datalim([(place.at, end) for end in found])
     panel.autoscale_view()
+
+
+def _band(panel: Axes, ends: Sequence[tuple[float, float, float]], own: str) -> None:
+    """Draw intervals of points that follow each other, as place, low, high; of one: a bar."""
+    across, low, high = zip(*ends, strict=True)
+    panel.fill_between(across, low, high, color=own, alpha=0.15, lw=0)
+    if len(ends) == 1:  # a band takes two
+        panel.plot(across * 2, [*low, *high], color=own, lw=1)
 
 
 def _beside(panel: Axes, number: float) -> Transform:
