@@ -15,6 +15,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -113,25 +114,37 @@ def legend_below(
     Args:
         figure: The figure, which grows by what that takes.
         kinds: A mark of each kind, by what it means; as pairs where names may be alike.
-        columns: How many stand side by side.
-        note: A sentence above them.
+        columns: How many stand side by side, at most: as many as there is room for.
+        note: Sentences above them.
     """
     pairs = list(kinds.items() if isinstance(kinds, Mapping) else kinds)
-    columns = max(1, min(columns, len(pairs)))
-    lines = -(-len(pairs) // columns) + bool(note)
-    if not lines:
+    if not pairs and not note:
         return
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + LINE * lines)
-    figure.legend(
+    told = textwrap.wrap(note, int(width / INCHES))
+    columns = max(1, min(columns, len(pairs)))
+    while (taken := _legend(figure, pairs, columns, told)) > width and columns > 1:
+        figure.legends[-1].remove()
+        columns -= 1
+    lines = -(-len(pairs) // columns) + len(told)
+    figure.set_size_inches(max(width, taken), height + LINE * lines)
+
+
+def _legend(
+    figure: Figure, pairs: Sequence[tuple[str, Any]], columns: int, note: Sequence[str]
+) -> float:
+    """Add a legend; return how many inches it is wide."""
+    legend = figure.legend(
         [mark for _, mark in pairs],
         [words for words, _ in pairs],
         loc="outside lower center",
         ncols=columns,
         fontsize=8,
-        title=note or None,
+        title="\n".join(note) or None,
         title_fontsize=8,
     )
+    extent = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    return float(extent.width / figure.dpi)
 
 
 def rest_note(shown: int, rows: int) -> str:
