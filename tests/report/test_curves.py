@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
@@ -173,6 +174,14 @@ def test_an_interval_without_neighbours_is_an_error_bar(varied, bounded, bars, b
     drawn = [band.get_datalim(panel.transData) for band in panel.collections]
     wide = {(box.x0, box.x1) for box in drawn if box.x1 > box.x0}
     assert sorted(wide) == bands
+
+
+def test_the_name_of_the_metric_is_not_cut_off(varied):
+    tables = varied()
+    figure = curve(tables, tables[0].metrics[0])
+    FigureCanvasAgg(figure).draw()
+    extent = figure.axes[0].yaxis.label.get_window_extent()
+    assert figure.bbox.y0 <= extent.y0 < extent.y1 <= figure.bbox.y1
 
 
 def test_what_goes_along_with_the_key_is_told(varied):

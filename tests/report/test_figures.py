@@ -114,7 +114,7 @@ def test_differences_are_signed_and_those_that_are_decided_are_framed(table):
     metric = table.metrics[0]
     figure = differences(table, metric)
     axes, bar = figure.axes
-    assert bar.get_ylabel() == "difference in balanced accuracy:\nrow − column"
+    assert bar.get_ylabel() == "difference in\nbalanced accuracy:\nrow − column"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("column", "row")
     assert legend(figure)[0] == "Framed: significant at 5 % (Holm)."
     shown = axes.images[0].get_array()
@@ -284,7 +284,7 @@ def test_long_names_leave_room_for_the_figure(make_trial, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 3])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_legend_is_wider_than_its_figure(make_trial, kind, rows):
+def test_no_legend_or_label_is_cut_off(make_trial, kind, rows):
     trials = [make_trial(0.9 - n / 5, backbone=f"b{n}") for n in range(rows)]
     (table,) = build_leaderboard(trials, analysis=FEW).tables
     try:
@@ -295,6 +295,9 @@ def test_no_legend_is_wider_than_its_figure(make_trial, kind, rows):
     for found in figure.legends:
         extent = found.get_window_extent()
         assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1
+    for label in (axes.yaxis.label for axes in figure.axes):
+        extent = label.get_window_extent()
+        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1
 
 
 def test_names_that_are_alike_when_shortened_have_a_line_each_in_a_legend(make_trial):

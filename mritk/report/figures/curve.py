@@ -90,7 +90,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         ends = [panel.get_ylim() for panel in axes]
         for panel in axes:  # one scale, so that datasets can be compared
             panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-        axes[0].set_ylabel(axis_label(metric))
+        axes[0].set_ylabel(axis_label(metric).replace(" (", "\n("))  # one line is too high
         handles, labels = axes[0].get_legend_handles_labels()
         cells = [row.cells[metric.name] for table in tables for row in table.rows]
         told = BANDS if any(map(_interval, cells)) else ""

@@ -53,7 +53,7 @@ def differences(table: Table, metric: Metric) -> Figure:
         axes.set(xlabel="column", ylabel="row")
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
-        bar.set_label(f"difference in {metric.label}:\nrow − column")
+        bar.set_label(f"difference in\n{metric.label}:\nrow − column")
         bar.outline.set_visible(False)
         words = {FRAMED: decided.any(), UNTESTED: not tested.all()}
         legend_below(figure, {}, note=" ".join(text for text, so in words.items() if so))
