@@ -154,8 +154,9 @@ def _columns(
     if foreign:
         are = "are no metrics" if len(foreign) > 1 else "is no metric"
         raise UsageError(
-            f"{' and '.join(foreign)} {are} of {task.kind}, the task of {dataset}; select other "
-            f"data with --dataset, or use one of: {', '.join(known)}"
+            f"{' and '.join(foreign)} {are} of {task.kind}, the task of {dataset}; use one of "
+            f"{', '.join(known)}, or select other data with --dataset (leaderboard, differences, "
+            "plot)"
         )
     columns = columns or ([known[RECALL]] if analysis.by_class else list(metrics_of(task)))
     if sort:
