@@ -281,25 +281,6 @@ def test_long_names_leave_room_for_the_figure(make_trial, kind):
     assert figure.axes[0].get_window_extent().width > 1.2 * figure.dpi
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rows", [1, 2, 3])
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_legend_or_label_is_cut_off(make_trial, kind, rows):
-    trials = [make_trial(0.9 - n / 5, backbone=f"b{n}") for n in range(rows)]
-    (table,) = build_leaderboard(trials, analysis=FEW).tables
-    try:
-        figure = KINDS[kind].draw(table, table.metrics[0])
-    except UsageError:  # of one row
-        return
-    FigureCanvasAgg(figure).draw()
-    for found in figure.legends:
-        extent = found.get_window_extent()
-        assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1
-    for label in (axes.yaxis.label for axes in figure.axes):
-        extent = label.get_window_extent()
-        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1
-
-
 def test_names_that_are_alike_when_shortened_have_a_line_each_in_a_legend(make_trial):
     names = (LONG, LONG.replace("very", "rather"))
     trials = [make_trial(0.9 - n / 5, backbone=name) for n, name in enumerate(names)]
