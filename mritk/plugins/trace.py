@@ -12,7 +12,6 @@ from typing import Any
 from mritk.errors import one_line
 from mritk.files.workspace import TRUE_WORDS
 from mritk.records import Origin
-from mritk.text.listed import many
 
 SHORT = 60
 
@@ -50,7 +49,7 @@ class Trace:
 
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
-        return many(len(value), "record")
+        return f"{len(value)} record{'' if len(value) == 1 else 's'}"
     text = one_line(str(value))
     if text.startswith("<") or (len(text) > SHORT and not isinstance(value, str)):
         text = type(value).__name__

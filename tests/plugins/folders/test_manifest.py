@@ -176,9 +176,7 @@ def test_a_table_without_its_columns_says_what_to_do(manifest, columns, delimite
 
 def test_only_the_first_of_many_missing_files_are_listed(manifest):
     rows = [(f"{i}.jpg", "ab"[i % 2]) for i in range(100)]
-    with pytest.raises(
-        DataError, match=r"100 of them missing: 0\.jpg \(line 2\).* and 95 more"
-    ):
+    with pytest.raises(DataError, match=r"100 of them missing: 0\.jpg \(line 2\).* and 95 more"):
         read(manifest(("path", "label"), rows))
 
 
