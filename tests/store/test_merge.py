@@ -110,7 +110,7 @@ def test_explanations_follow_their_trials(mritk, folder, explained):
     assert json.loads(dry.out)["explained"] == ["aaaa", "dddd"]
     assert not (folder.path / "explanations").exists()
     ended = mritk("merge", explained.path, "-o", folder.path)
-    assert "1 trials copied, 1 already present.\nExplanations of 2 trials copied." in ended.out
+    assert "1 trial copied, 1 already present.\nExplanations of 2 trials copied." in ended.out
     for name in ("aaaa", "dddd"):
         path = explanations_path(folder.path, name)
         assert path.read_bytes() == explanations_path(explained.path, name).read_bytes()

@@ -124,8 +124,9 @@ def test_a_manifest_is_read_right_or_refused_with_its_place(folder, table):
         assert [text for text, holds in reasons.items() if holds and text in str(error)]
         assert "line " in str(error) or "column label" in str(error)
         return
-    assert samples.ids == tuple(path for path, *_ in rows)
-    assert samples.patients == tuple(patient for *_, patient in rows)
+    ids, labels, patients = zip(*sorted(rows), strict=True)
+    assert samples.ids == ids
+    assert samples.patients == patients
     names = [samples.task.classes[target] for target in samples.targets]
     assert list(map(canonical_name, names)) == list(map(canonical_name, labels))
     assert not any(is_missing(name) for name in names)
