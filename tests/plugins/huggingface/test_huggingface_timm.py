@@ -179,6 +179,7 @@ def test_a_transformer_takes_other_sizes_than_that_of_its_weights(
     assert loaded.stages[1].name.startswith("blocks.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coat_lite_medium", "caformer_s18"])
 def test_a_model_is_cut_into_the_blocks_that_the_prefix_timm_cuts_it_into(name) -> None:
     from mritk_huggingface.timm_model import TimmModel
