@@ -98,6 +98,7 @@ def test_splits_of_other_names_are_no_official_parts(put, open_) -> None:
         open_()
 
 
+@pytest.mark.slow
 def test_scripts_and_archives_are_never_fetched(hub, put, open_, tmp_path) -> None:
     ran = tmp_path / "ran"
     script = f"open({str(ran)!r}, 'w')".encode()

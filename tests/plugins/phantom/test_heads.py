@@ -139,6 +139,7 @@ def test_men_have_larger_heads_and_size_tells_nothing_about_age(heads):
     assert abs(np.corrcoef(size, age)[0, 1]) < 0.35
 
 
+@pytest.mark.slow
 def test_scanners_differ_in_brightness(heads):
     samples = heads.opened(HEALTHY, "age")
     bright = np.array([np.percentile(samples.read(i), 95) for i in range(len(samples))])

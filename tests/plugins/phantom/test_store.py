@@ -120,6 +120,7 @@ def flip_a_byte(path):
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_generation_that_fails_leaves_nothing_to_be_mistaken_for_a_phantom(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt

@@ -90,6 +90,7 @@ def test_commands_take_them_like_any_metric(mritk, trained, command):
     assert ended.code == 0 or "folds" in ended.err, ended.err
 
 
+@pytest.mark.slow
 def test_undefined_cases_are_counted_by_row(mritk, trained):
     text = mritk("leaderboard", trained, "--metric", "nsd_2mm", "--interval", "none").out
     lost = cases = 0

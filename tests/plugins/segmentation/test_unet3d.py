@@ -74,6 +74,7 @@ def test_the_network_gives_every_voxel_a_score_of_every_label(dims, patch):
     assert network(batch).shape == (2, 3, *batch.shape[2:])
 
 
+@pytest.mark.slow
 def test_the_epoch_of_the_lowest_validation_loss_is_kept(setup):
     epochs = []
     fitted = fit_unet3d(setup(parameters={"epochs": 4}, on_epoch=epochs.append))
@@ -83,6 +84,7 @@ def test_the_epoch_of_the_lowest_validation_loss_is_kept(setup):
     assert last.notes["selected_epoch"] == 2
 
 
+@pytest.mark.slow
 def test_stopped_it_ends_as_if_it_had_not_been(setup, tmp_path):
     own = {"epochs": 3, "steps": 3}
     expected = fit_unet3d(setup(parameters=own))
