@@ -160,6 +160,11 @@ class Samples:
         return len(self.ids)
 
     @cached_property
+    def row_of(self) -> Mapping[str, int]:
+        """The row of each id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    @cached_property
     def originals(self) -> np.ndarray:
         """Rows of the samples that were not made from others, int64."""
         if self.made_from is None:
@@ -275,11 +280,10 @@ class Samples:
 
 def _require_own_patients(samples: Samples) -> None:
     """Refuse a made sample of another patient or part than the one it was made from."""
-    rows = {name: row for row, name in enumerate(samples.ids)}
     for row, parent in enumerate(samples.made_from or ()):
-        if parent not in rows:  # none, or left out here
+        if parent not in samples.row_of:  # none, or left out here
             continue
-        of = rows[parent]
+        of = samples.row_of[parent]
         if samples.made_from is not None and samples.made_from[of]:
             raise DataError(f"{samples.ids[row]} is made from {parent}, which is itself made")
         _require_one_patient(samples, (row, of), f"{samples.ids[row]} is made from {parent}")

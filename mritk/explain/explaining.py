@@ -153,9 +153,8 @@ class Explaining:
         samples, backbone = self.trial.dataset.samples, self.trial.backbone
         assert backbone is not None  # there is a network
         # Samples may be read in another order than when the trial was trained.
-        row_of = {name: row for row, name in enumerate(samples.ids)}
         names = self.record.predictions["test"].id
-        rows = np.asarray([row_of[names[place]] for place in self.cases.tolist()])
+        rows = np.asarray([samples.row_of[names[place]] for place in self.cases.tolist()])
         grid = backbone.input.grid(self.trial.input_size)
         subset = Subset.of(samples, rows, self.workspace, self.trial.protocol.preprocessing)
         dims = len(self.model.input_shape) - 1

@@ -27,10 +27,9 @@ def write_volumes(
     Raises:
         StoreError: A file cannot be written.
     """
-    rows = {name: row for row, name in enumerate(samples.ids)}
     files = distinct([file_name(name) for name in ids])
     for name, file, values in zip(ids, files, maps, strict=True):
-        space = Space.of(samples, rows[name], values.shape)
+        space = Space.of(samples, samples.row_of[name], values.shape)
         content = space.image(np.asarray(values, dtype=np.float32)).to_bytes()
         write_whole(folder / f"{file}.nii.gz", gzip.compress(content, compresslevel=6, mtime=0))
 

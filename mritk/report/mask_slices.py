@@ -123,7 +123,7 @@ def backgrounds(samples: Samples, table: Table) -> dict[str, np.ndarray]:
 
     Several channels are shown by their mean; what cannot be read is left out.
     """
-    rows = {name: row for row, name in enumerate(samples.ids)}
+    rows = samples.row_of
     tested, found = _tested(table), {}
     for name in shown_cases(table):
         if name in rows:

@@ -45,7 +45,7 @@ def overlays(found: Explanations, samples: Samples) -> list[Overlaid]:
 
     Of a volume the axial slice with most of the lesion is shown, or else of the maps.
     """
-    rows = {name: row for row, name in enumerate(samples.ids)}
+    rows = samples.row_of
     cases = np.flatnonzero(found.located) if found.located.any() else np.arange(len(found.id))
     return [
         _overlaid(found, case, samples, rows[found.id[case]])

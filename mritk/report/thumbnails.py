@@ -19,7 +19,7 @@ def thumbnails(samples: Samples, ids: Iterable[str]) -> Mapping[str, str]:
 
     A volume is shown by its middle slice, several channels by their mean.
     """
-    rows = {name: row for row, name in enumerate(samples.ids)}
+    rows = samples.row_of
     found = {}
     for name in ids:
         if name in rows:
