@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -74,10 +75,14 @@ class Comparisons:
             return [change for change in self.changes if change.broken]
         return [change for change in self.changes if change.verdict is Verdict.WORSE]
 
+    @cached_property
+    def several(self) -> bool:
+        """Whether the changes are of several datasets or protocols."""
+        return len({(change.dataset, change.protocol) for change in self.changes}) > 1
+
     def row(self, change: Change) -> str:
         """Return the name of a change's row, with dataset and protocol where there are several."""
-        places = {(one.dataset, one.protocol) for one in self.changes}
-        where = f" on {change.dataset}, {change.protocol}" if len(places) > 1 else ""
+        where = f" on {change.dataset}, {change.protocol}" if self.several else ""
         return f"{change.row}{where}"
 
     @property

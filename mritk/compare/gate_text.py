@@ -30,8 +30,7 @@ def comparisons_text(found: Comparisons, style: str, width: int | None = None) -
         style: ``github`` or ``plain``.
         width: Of the terminal; what does not fit is left out, and named. None: nothing is.
     """
-    datasets = {(change.dataset, change.protocol) for change in found.changes}
-    rows = [_row(change, style, several=len(datasets) > 1) for change in found.changes]
+    rows = [_row(change, style, several=found.several) for change in found.changes]
     told = headline(found)
     blocks = [sentences([told if style == "github" else told.replace("**", "")], style, width)]
     if rows:
