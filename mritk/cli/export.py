@@ -83,9 +83,11 @@ def _form(asked: str | None, target: Path) -> str:
         UsageError: The name ends in something else.
     """
     told = target.suffix.lower().removeprefix(".")
-    if told != asked if asked else told not in FORMS:
-        known = f".{asked} for --to {asked}" if asked else " or ".join(f".{form}" for form in FORMS)
-        raise UsageError(f"{target.name} must end in {known}; nothing was written")
+    known = (asked,) if asked else FORMS
+    if told not in known:
+        endings = " or ".join(f".{form}" for form in known)
+        why = f" for --to {asked}" if asked else ""
+        raise UsageError(f"{target.name} must end in {endings}{why}; nothing was written")
     return told
 
 

@@ -11,6 +11,7 @@ from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Cell, Table
+from mritk.text.listed import many
 
 SELECTED_ON_TEST = "§"
 SAW_TEST_IMAGES = "◊"
@@ -84,7 +85,7 @@ def _differences(table: Table) -> list[str]:
         tested = sum(pair.tested for pair in table.comparisons[first.name])
         notes.append(
             f"tie: rows that share a letter do not differ significantly in {first.label} "
-            f"(paired, Holm over {tested} pair{'s' if tested != 1 else ''}, 5 %)."
+            f"(paired, Holm over {many(tested, 'pair')}, 5 %)."
         )
     notes += _untested(table)
     if math.isinf(table.detectable):

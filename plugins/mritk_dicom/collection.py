@@ -124,6 +124,8 @@ def read_collection(
     stated = [affine_of(named.series.slices) for named in found]
     places = [place for place in stated if place is not None]
     are_placed = slices == 0 and len(places) == len(found)
+    # Of a single slice the thickness is not known.
+    are_thick = are_placed and all(len(named.series.slices) > 1 for named in found)
     owners = [found[number] for number, _ in rows]
     return Samples(
         ids=ids,
@@ -137,10 +139,7 @@ def read_collection(
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
         affine=places.__getitem__ if are_placed else None,
-        # Of a single slice the thickness is not known.
-        spacing=np.stack(list(map(spacing_of, places)))
-        if are_placed and all(len(named.series.slices) > 1 for named in found)
-        else None,
+        spacing=np.stack([spacing_of(place) for place in places]) if are_thick else None,
         scans=None if slices == 0 else [named.id for named in owners],
     )
 

@@ -50,12 +50,19 @@ def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> Sides |
         config.get("image_size"),
     )
     for size in stated:
-        if isinstance(size, Mapping):
-            edges = [size[key] for key in ("shortest_edge", "longest_edge") if size.get(key)]
-            size = [size[key] for key in ("height", "width") if size.get(key)] or edges[:1]  # noqa: PLW2901
-        if size:
-            return sides_of(size[-2:] if isinstance(size, list | tuple) else [size])
+        if sides := _stated_sides(size):
+            return sides_of(sides)
     return None
+
+
+def _stated_sides(size: Any) -> Sequence[int]:
+    """Return (height, width), or the one side that is stated; empty: none is."""
+    if isinstance(size, Mapping):
+        edges = [size[key] for key in ("shortest_edge", "longest_edge") if size.get(key)]
+        return [size[key] for key in ("height", "width") if size.get(key)] or edges[:1]
+    if isinstance(size, list | tuple):
+        return size[-2:]
+    return [size] if size else ()
 
 
 def sides_of(sides: Sequence[int]) -> Sides:
