@@ -79,7 +79,7 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, with the home folder in place of ``~``."""
-        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - may be bytes
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - raises nothing
 
 
 def together(*options: Option) -> Option:

@@ -72,7 +72,7 @@ class Grid:
 
     @property
     def is_side(self) -> bool:
-        """Whether samples are resized to one side, or stay as they are."""
+        """Whether samples are resized to one side, or stay as they are; of interface 1.0."""
         return self.fit == "resize" and not isinstance(self.size, tuple)
 
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import warnings
+from inspect import signature
 from pathlib import Path
 
 import h5py
@@ -282,3 +283,11 @@ def test_a_plugin_of_the_first_release_works_unchanged(mritk, thaw, tmp_path):
         assert mritk(*call, folder).code == 0
         (stored,) = (folder / "trials").glob("*.h5")
         assert stored.read_bytes() == before
+
+
+def test_what_only_plugins_of_interface_1_0_ask_for_is_still_there():
+    from mritk.train import choose_penalty
+
+    grids = mritk.Grid(8), mritk.Grid(None), mritk.Grid((8, 8)), mritk.Grid(8, "crop_or_pad")
+    assert [grid.is_side for grid in grids] == [True, True, False, False]
+    assert signature(choose_penalty).parameters["required"].default is None
