@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
+from mritk.errors import StoreError
 from mritk.store.folder import ResultsFolder
+from mritk.store.places import TRIALS
 
 logger = logging.getLogger("mritk")
 
 # Seconds to wait for a folder. What is deleted for good is created anew behind that.
 PATIENCE_S = 600.0
 LOOK_S = 1.0
+
+T = TypeVar("T")
 
 
 def wait_for(results: ResultsFolder) -> bool:
@@ -35,3 +42,28 @@ def wait_for(results: ResultsFolder) -> bool:
     while not results.is_there() and time.monotonic() < until:
         time.sleep(LOOK_S)
     return results.is_there()
+
+
+def when_there(results: ResultsFolder, write: Callable[[], T], *, returns: bool = True) -> T:
+    """Write into a results folder, again if it disappears meanwhile; return what ``write`` does.
+
+    A folder that is gone for good is created anew.
+
+    Args:
+        results: The folder.
+        write: Writes into it, and does not create it.
+        returns: Whether one that is gone is waited for.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    while True:
+        is_back = returns and wait_for(results)
+        if not is_back:
+            with suppress(OSError):
+                (results.path / TRIALS).mkdir(parents=True, exist_ok=True)
+        try:
+            return write()
+        except StoreError:
+            if not is_back or results.is_there():
+                raise

@@ -72,5 +72,5 @@ def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bo
     if failed and results.status(trial_id) is TrialState.FINISHED:
         return
     if parcel.model:
-        write_whole(model_path(results, trial_id), parcel.model)
+        write_whole(model_path(results, trial_id), parcel.model, parents=1)
     results.write_content(trial_id, parcel.trial)

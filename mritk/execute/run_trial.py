@@ -39,6 +39,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     checkpoint_path: Path,
     *,
     model_path: Path | None = None,
+    when_there: Callable[[Callable[[], str]], str] = lambda write: write(),
     must_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[TrialRecord, MritkError | Exception | None]:
     """Train and score one trial, from its checkpoint if there is one.
@@ -56,6 +57,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
             network leaves nothing there. The record's note ``model`` tells that it was kept.
+        when_there: Calls what writes there once the results folder is there; returns what it does.
         must_stop: Tells whether the trial must end at its next checkpoint, which is due then.
 
     Returns:
@@ -96,7 +98,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         record = record_of(trial, provenance, found)
         record.status = "finished"
         if model_path is not None:
-            _keep_model(fitted, record, model_path)
+            _keep_model(fitted, record, model_path, when_there)
     except (Exception, SystemExit) as failure:
         error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
         record = record_of(trial, provenance, found)
@@ -201,7 +203,12 @@ def _score(
         found.predictions[part] = scored
 
 
-def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
+def _keep_model(
+    fitted: Fitted,
+    record: TrialRecord,
+    path: Path,
+    when_there: Callable[[Callable[[], str]], str],
+) -> None:
     """Write the trained network beside the trial files, and note its digest in the record."""
     from mritk.model.model_file import network_facts, write_model
 
@@ -209,5 +216,6 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     if facts is None or "input_contract" not in record.provenance:
         return
     network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
-    digest = write_model(network, model_metadata(record, facts), path)
+    metadata = model_metadata(record, facts)
+    digest = when_there(lambda: write_model(network, metadata, path))
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}

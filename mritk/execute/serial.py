@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode, MritkError, OutOfMemory, Stopped, one_line
-from mritk.execute.away import wait_for
+from mritk.execute.away import when_there
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.diary import Diary
@@ -156,18 +158,20 @@ class SerialRun:
             on_epoch,
             checkpoint,
             model_path=model,
+            when_there=partial(when_there, self.results, returns=there),
             must_stop=lambda: self.limits.notice.given,
         )
         if error is not None and at_once() > 1 and _short_of_memory(error):
             raise Crowded(one_line(str(error)))
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
-        if there:
-            wait_for(self.results)
-        if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
-            path = self.results.trial_path(trial.id)  # by another process, meanwhile
-        else:
-            path = self.results.write(record)
+
+        def write() -> Path:
+            if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
+                return self.results.trial_path(trial.id)  # by another process, meanwhile
+            return self.results.write(record, parents=1)
+
+        path = when_there(self.results, write, returns=there)
         if error is None:
             self.results.discard_checkpoints([trial.id])
         seconds = time.perf_counter() - started

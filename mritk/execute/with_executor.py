@@ -14,7 +14,7 @@ from typing import Any
 
 from mritk.errors import ExitCode
 from mritk.execute.attempts import ATTEMPTS, Attempts
-from mritk.execute.away import wait_for
+from mritk.execute.away import when_there
 from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
@@ -107,8 +107,8 @@ class ExecutorRun:
         begin."""
         results = ResultsFolder(self.job.results)
         if done.parcel is not None:
-            wait_for(results)
-            receive(done.parcel, results, trial.id, failed=bool(done.error))
+            receive_it = partial(receive, done.parcel, results, trial.id, failed=bool(done.error))
+            when_there(results, receive_it)
         elif done.error and results.status(trial.id) in NOT_STORED:
             self._store_failure(trial, "WorkerFailed", done.error)
 
@@ -137,7 +137,7 @@ class ExecutorRun:
         record.history = stored_epochs(results.checkpoint_path(trial.id))
         record.status = "failed"
         record.failure = Failure(kind, text, "", len(record.history))
-        results.write(record)
+        when_there(results, lambda: results.write(record, parents=1))
 
     def _provenance(self) -> dict[str, Any]:
         """Return what is known of a trial that died; of the machine it died on, nothing is."""

@@ -13,7 +13,11 @@ from mritk.files.draft import draft_of, remove, remove_abandoned
 
 
 def write_whole(
-    path: Path, content: bytes | memoryview, advice: str = "free some space, or write elsewhere"
+    path: Path,
+    content: bytes | memoryview,
+    advice: str = "free some space, or write elsewhere",
+    *,
+    parents: int | None = None,
 ) -> None:
     """Write a file under another name first, synced, then renamed.
 
@@ -21,22 +25,28 @@ def write_whole(
         path: The file.
         content: All of it.
         advice: What a person can do if it cannot be written.
+        parents: See :func:`open_whole`.
 
     Raises:
         StoreError: It cannot be written; what stood at ``path`` before still does.
     """
     try:
-        with open_whole(path) as stream:
+        with open_whole(path, parents=parents) as stream:
             stream.write(content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager
-def open_whole(path: Path) -> Iterator[BinaryIO]:
+def open_whole(path: Path, *, parents: int | None = None) -> Iterator[BinaryIO]:
     """Open a file that replaces ``path`` atomically when the block ends without an error.
 
     A device or a pipe, such as ``/dev/null``, is written to, not replaced.
+
+    Args:
+        path: The file.
+        parents: How many missing folders above it are created, 0 or 1; None: all. A folder that is
+            gone for a while must not come to life again with this file alone.
 
     Raises:
         OSError: It cannot be written; an existing ``path`` is unchanged.
@@ -47,7 +57,8 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         return
     draft = draft_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if parents != 0:
+            path.parent.mkdir(parents=parents is None, exist_ok=True)
         with draft.open("wb") as stream:
             yield stream
             stream.flush()

@@ -64,7 +64,7 @@ def write_model(network: nn.Module, metadata: Mapping[str, str], path: Path) -> 
         for name, tensor in merged_state(network).items()
     }
     content = save(tensors, dict(metadata))
-    write_whole(path, content)
+    write_whole(path, content, parents=1)
     return hashlib.sha256(content).hexdigest()
 
 

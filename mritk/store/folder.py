@@ -130,22 +130,29 @@ class ResultsFolder:
                 if path.name.removeprefix(".").partition(".")[0] in unneeded:
                     remove(path)  # the trial is stored; doctor names what is left
 
-    def write(self, record: TrialRecord) -> Path:
+    def write(self, record: TrialRecord, *, parents: int | None = None) -> Path:
         """Store a trial, replacing an earlier attempt at it, and return its path.
 
         What stands under its name and cannot be read is set aside, not overwritten.
+
+        Args:
+            record: The trial.
+            parents: See :func:`mritk.files.atomic.open_whole`.
 
         Raises:
             StoreError: It cannot be written.
         """
         path = self._made_free(record.id)
-        write_trial(record, path)
+        write_trial(record, path, parents=parents)
         return path
 
     def write_content(self, trial_id: str, content: bytes) -> Path:
-        """Store a trial file that was written elsewhere; see :meth:`write`."""
+        """Store a trial file that was written elsewhere; the folder must be there.
+
+        See :meth:`write`.
+        """
         path = self._made_free(trial_id)
-        write_whole(path, content, ADVICE)
+        write_whole(path, content, ADVICE, parents=1)
         return path
 
     def _made_free(self, trial_id: str) -> Path:

@@ -155,7 +155,7 @@ class IndexFile:
         rows = [b"%s\t%s\n" % (key.encode(), value) for key, value in self.lines.items()]
         body = b"".join([_head(), *rows])
         try:
-            write_whole(self.path, body + _seal(body))
+            write_whole(self.path, body + _seal(body), parents=0)
         except StoreError as error:
             logger.debug("%s", error)
 

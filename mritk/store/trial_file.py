@@ -61,20 +61,27 @@ CHANGED = (
 )
 
 
-def write_trial(record: TrialRecord, path: Path) -> None:
+def write_trial(record: TrialRecord, path: Path, *, parents: int | None = None) -> None:
     """Write ``record`` to ``path``: under another name first, synced, then renamed.
 
     Raises:
         StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
     """
-    write_hdf5(path, lambda file: write_record(record, file))
+    write_hdf5(path, lambda file: write_record(record, file), parents=parents)
 
 
-def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
+def write_hdf5(
+    path: Path, fill: Callable[[h5py.File], None], *, parents: int | None = None
+) -> None:
     """Write an HDF5 file that ``fill`` fills, whole or not at all.
 
     The file is made in memory: the HDF5 library cannot close a file that the disk refuses, and
     would crash the process at its end.
+
+    Args:
+        path: The file.
+        fill: Called with the open file.
+        parents: See :func:`mritk.files.atomic.open_whole`.
 
     Raises:
         StoreError: It cannot be written; what stood at ``path`` before still does.
@@ -82,7 +89,7 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
-    write_whole(path, seal_bytes(content.getvalue()), ADVICE)
+    write_whole(path, seal_bytes(content.getvalue()), ADVICE, parents=parents)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,8 @@ class Checkpoint:
             logger.warning("%s is of another attempt and is emptied; the trial restarts", folder)
         try:
             remove(folder)
-            folder.mkdir(parents=True)
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir()
             label.write_text(own, encoding="utf-8")
         except OSError as error:
             raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
@@ -165,12 +166,10 @@ class Checkpoint:
 
     def _write(self, content: Mapping[str, Any], began: float) -> None:
         """Write, and note what it took since ``began``."""
-        # A results folder that is gone must not come to life again as one of a checkpoint alone.
-        self.path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
-        with open_whole(self.path) as stream:
+        with open_whole(self.path, parents=1) as stream:
             stream.write(MAGIC + _digest(payload) + b"\n")
             stream.write(payload)
         self._cost = time.monotonic() - began

@@ -7,9 +7,14 @@ import threading
 import time
 
 import pytest
+import torch
+from torch import nn
 
-from mritk.execute.away import wait_for
+from mritk.errors import StoreError
+from mritk.execute.away import wait_for, when_there
+from mritk.model.model_file import write_model
 from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
 from mritk.train.checkpoint import Checkpoint
 
 # Moves the results folder away within a trial; it comes back a moment later.
@@ -75,6 +80,63 @@ def test_one_that_is_gone_for_good_is_not_waited_for_forever(results, quick, mon
     assert not results.is_there()
 
 
+def test_what_disappears_between_the_look_and_the_writing_is_waited_for_again(
+    results, make_record, quick, monkeypatch
+):
+    away, record = results.path.with_name("away"), make_record()
+    attempts = []
+
+    def write():
+        attempts.append(results.is_there())
+        if len(attempts) == 1:
+            results.path.rename(away)
+            threading.Timer(0.1, away.rename, [results.path]).start()
+        return results.write(record, parents=1)
+
+    assert when_there(results, write).is_file()
+    assert attempts == [True, True]
+    assert not away.exists()
+
+
+def test_one_that_is_gone_for_good_is_created_anew(results, make_record, quick, monkeypatch):
+    monkeypatch.setattr("mritk.execute.away.PATIENCE_S", 0.05)
+    results.path.rename(results.path.with_name("away"))
+    assert when_there(results, lambda: results.write(make_record(), parents=1)).is_file()
+
+
+def test_one_that_cannot_be_written_is_an_error_at_once(results, make_record):
+    results.trial_path("of another").parent.rmdir()
+    (results.path / "trials").write_text("")  # a file in the way of the folder
+    with pytest.raises(StoreError, match="File exists; free space or choose"):
+        when_there(results, lambda: results.write(make_record(), parents=1), returns=False)
+
+
+def write_index(results):
+    results.index().write()
+
+
+def write_view(results):
+    with pytest.raises(StoreError):
+        results.rebuild_view()
+
+
+def write_network(results):
+    with pytest.raises(StoreError):
+        write_model(nn.Linear(1, 1), {}, model_path(results, "a"))
+
+
+def make_folder_of_a_method(results):
+    with pytest.raises(StoreError):
+        Checkpoint(results.checkpoint_path("a"), {}, []).folder  # noqa: B018 - made when asked for
+
+
+@pytest.mark.parametrize("write", [write_index, write_view, write_network, make_folder_of_a_method])
+def test_nothing_else_brings_it_to_life_again(results, write):
+    results.path.rename(results.path.with_name("away"))
+    write(results)
+    assert not results.path.exists()
+
+
 def test_a_checkpoint_does_not_bring_it_to_life_again(results, caplog):
     checkpoint = Checkpoint(results.checkpoint_path("a"), {}, [])
     results.path.rename(results.path.with_name("away"))
@@ -84,14 +146,30 @@ def test_a_checkpoint_does_not_bring_it_to_life_again(results, caplog):
     assert "cannot be written (No such file or directory); the trial continues" in caplog.text
 
 
+def test_nor_does_one_that_is_being_written_when_it_goes(results, monkeypatch):
+    checkpoint = Checkpoint(results.checkpoint_path("a"), {}, [])
+    save = torch.save
+
+    def save_slowly(content, buffer):
+        results.path.rename(results.path.with_name("away"))
+        save(content, buffer)
+
+    monkeypatch.setattr("torch.save", save_slowly)
+    checkpoint.save({})
+    checkpoint.close()
+    assert not results.path.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", [None, "processes"])
 def test_a_run_outlasts_it(run_toy, tmp_path, executor):
     path = tmp_path / "results"
     (tmp_path / "away.py").write_text(AWAY.format(results=str(path)))
     chosen = ("--executor", executor) if executor else ()
-    ended = run_toy("--seeds", 2, "-p", tmp_path / "away.py", *chosen)
+    ended = run_toy("--seeds", 2, "--keep-models", "-p", tmp_path / "away.py", *chosen)
     assert ended.code == 0, ended.err
-    assert [t.status for t in ResultsFolder(path).trials()] == ["finished"] * 2
+    trials = list(ResultsFolder(path).trials())
+    assert [trial.status for trial in trials] == ["finished"] * 2
+    assert all(model_path(ResultsFolder(path), trial.id).is_file() for trial in trials)
     assert "0 of 2 trials" not in ended.err
     assert not path.with_name("elsewhere").exists()
