@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis, metrics_option
+from mritk.cli.analysis_options import (
+    analysis_options,
+    as_analysis,
+    chosen,
+    metrics_option,
+    trials_options,
+)
 from mritk.cli.app import App, UserPath, json_option, pass_app, plugin_option
 from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import format_option, style_and_width, wide_option
+
+if TYPE_CHECKING:
+    from mritk.store.trial_file import TrialRecord
+    from mritk.store.trial_state import UnusableTrial
 
 
 @click.command()
@@ -27,6 +38,7 @@ from mritk.cli.terminal import format_option, style_and_width, wide_option
         "'log_loss > 0.05' on an increase. Repeatable. Default: any significant regression."
     ),
 )
+@trials_options
 @format_option(["github", "plain", "json"])
 @wide_option
 @json_option
@@ -47,11 +59,19 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
     from mritk.compare.rule import Rule
     from mritk.store.folder import ResultsFolder
+    from mritk.store.trial_state import UnusableTrial
+
+    wanted = chosen(options)
+
+    def trials(folder: Path) -> Iterator[TrialRecord | UnusableTrial]:
+        for trial in ResultsFolder(folder).trials():
+            if isinstance(trial, UnusableTrial) or wanted(trial):
+                yield trial
 
     rules = [Rule.from_text(rule) for rule in options["rules"]]
     found = compare_folders(
-        ResultsFolder(base).trials(),
-        ResultsFolder(head).trials(),
+        trials(base),
+        trials(head),
         metrics=options["metrics"],
         rules=rules,
         analysis=as_analysis(app, options),

@@ -158,10 +158,11 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     Raises:
         UsageError: It is another ending, or the file cannot be written.
     """
-    if path.suffix not in (".png", ".svg", ".pdf"):
+    ending = path.suffix.lower()
+    if ending not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{path.name} must end in .png, .svg or .pdf")
     _make_visible(figure)
-    no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+    no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending)
     try:
         with rc_context(STYLE):
             figure.savefig(path, dpi=dpi, facecolor="white", metadata=no_date)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mritk.execute import run_trial as trial_module
+from mritk.store.folder import ResultsFolder
 
 PLUGIN = '''
 """A tiny network, and 300 images of 100 patients; the class is a bright horizontal band."""
@@ -142,3 +143,20 @@ def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
     base = run("base")
     monkeypatch.setattr("mritk.compare.gate.compare_folders", lambda *_, **__: 1 / 0)
     assert mritk("compare", base, base).code == 3
+
+
+def test_the_gate_may_be_of_some_datasets_or_protocols(mritk, make_record, tmp_path):
+    bands = make_record(id="aaaa")
+    rings = make_record(id="bbbb", dataset="rings", dataset_fingerprint="of rings")
+    for folder, records in (("base", [bands, rings]), ("head", [bands])):
+        for record in records:
+            ResultsFolder(tmp_path / folder).write(record)
+
+    def gate(*options):
+        return mritk("compare", tmp_path / "base", tmp_path / "head", *options)
+
+    assert gate().code == 4, "rings is missing"
+    assert gate("-d", bands.dataset).code == 0
+    assert gate("-d", f"{bands.dataset[:2]}*", "--protocol", bands.protocol).code == 0
+    assert gate("-d", "rings").code == 4
+    assert gate("--protocol", "of no trial").code == 4, "nothing compared is no pass"
