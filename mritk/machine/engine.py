@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 
@@ -15,6 +14,8 @@ class Engine:
         compile: Compile networks with torch.compile, if that works.
         graphs: Replay training steps and batches of evaluation as CUDA graphs; None: on a GPU.
         checkpoint_seconds: The longest time within an epoch without a checkpoint.
+        checkpoint_share: What checkpoints after epochs may take of the time; epochs of few images
+            are as short as the writing of their network.
         keep_embeddings: Whether the features of each sample are stored with its scores.
     """
 
@@ -22,14 +23,10 @@ class Engine:
     compile: bool = False
     graphs: bool | None = None
     checkpoint_seconds: float = 300.0
+    checkpoint_share: float = 0.05
     keep_embeddings: bool = False
 
     @property
     def replays(self) -> bool:
         """Whether graphs are replayed on this device."""
         return self.device.startswith("cuda") if self.graphs is None else self.graphs
-
-    @property
-    def checkpoint_share(self) -> float:
-        """What checkpoints after epochs may take of the time: on a GPU epochs are short."""
-        return 0.05 if self.device.startswith("cuda") else math.inf

@@ -15,6 +15,7 @@ from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.train.checkpoint import Checkpoint
 
 PROBE = 'method = "linear_probe"\nimage_size = 32\n[parameters]\npenalties = [1.0]\n'
 LORA = """
@@ -227,7 +228,10 @@ def test_the_model_is_there_before_the_trial_file(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(run, tmp_path):
+def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Checkpoint, "worthwhile", True)  # also after the shortest epoch
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "models").write_text("in the way")
     ended, record = run()

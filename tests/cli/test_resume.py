@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mritk.store.folder import ResultsFolder
+from mritk.train.checkpoint import Checkpoint
 from tests.conftest import TOY_PLUGIN, run_toy_in
 
 # What a person's plugin may do to a run. The file named by STUMBLE says how, and at which batch;
@@ -188,9 +189,10 @@ def test_rerun_starts_anew(stumbling, whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_failed_trial_keeps_its_checkpoint_and_resumes_when_it_is_tried_again(
-    stumbling, whole, tmp_path
+    stumbling, whole, tmp_path, monkeypatch
 ):
     """The reason may be gone: a full disk, a device that another process used."""
+    monkeypatch.setattr(Checkpoint, "worthwhile", True)  # also after the shortest epoch
     results = tmp_path / "results"
     ended, epochs = stumbling(how="error", at=2 * STEPS)
     assert ended.code == 3
