@@ -14,8 +14,9 @@ mritk ends, the floor runs. The first epoch does not count.
 what lies between the ends of two epochs, with the floor and a bare forward pass of as many images.
 
 ``--checkpoint`` keeps a checkpoint after each epoch; it is written while the next epoch trains, and
-counted there. It costs as much after a short epoch as after a long one, so give as many ``--images``
-as a real epoch has. ``mritk run`` leaves out those that would take more than 5 % of the time.
+counted there. It costs as much after a short epoch as after a long one, so give as many
+``--images`` as a real epoch has. ``mritk run`` leaves out those that would take more than 5 % of
+the time.
 """
 
 from __future__ import annotations
