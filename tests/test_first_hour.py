@@ -24,6 +24,8 @@ KNOWS = Version(version("click")) >= Version("8.4")
 NEAR = r" \(Did you mean one of: 'rerun', 'run'" if KNOWS else "$"
 CODES = r"unavailable, 5 nothing to do, 130 interrupted\."
 
+pytestmark = pytest.mark.slow
+
 # What is typed, the exit code, what is found in the last line.
 SCRIPT = [
     # Where am I?

@@ -204,6 +204,7 @@ def test_checkpoints_are_selected_by_a_region_that_the_data_have(mritk, tmp_path
     assert message in ended.err
 
 
+@pytest.mark.slow
 def test_a_results_folder_compared_to_itself_shows_no_regression(mritk, trained):
     assert mritk("compare", trained, trained).code == 0
 

@@ -274,6 +274,7 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     assert "use a backbone for volumes, such as -b tiny3d" in ended.err, "the smallest input"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_near_copies")
 def test_volumes_smaller_than_a_network_takes_are_refused_before_training(mritk, tmp_path):
     plugin = tmp_path / "volumes.py"

@@ -109,6 +109,7 @@ def test_images_and_volumes_can_be_searched_together(heads, as_samples, workspac
     assert [14, 16] in [rows.tolist() for rows in found.members]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     ["", "[", "null", '{"crc32": 0}', '{"crc32": 0, "arrays": {}, "facts": {"pairs": []}}'],
@@ -223,6 +224,7 @@ def test_every_planted_copy_is_found(kind, originals, kept):
     assert found["false pairs"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HELD)
 def test_planted_copies_of_random_pictures_are_found(kind, heads, workspace):
     found = score(heads, HELD[kind], workspace)

@@ -202,6 +202,7 @@ def test_unreadable_and_constant_samples_are_named(heads, as_samples, audited):
     assert "image-012" in kinds(result)["constant"].text
 
 
+@pytest.mark.slow
 def test_values_that_are_no_numbers_are_told_with_their_share(heads, as_samples, audited):
     shares = [0.0] * 12
     shares[3], shares[7], shares[9], shares[11] = 0.123, 0.6, 0.0001, 0.02

@@ -67,6 +67,7 @@ def test_bayes_takes_the_models_of_one_fold_as_they_are(mritk, store):
     assert "it requires folds" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])
 def test_several_seeds_are_tested_one_by_one(mritk, store, test):
     trials = [made_trial(name, 0.8, draw=seed, seed=seed) for name in "ab" for seed in (0, 1)]
@@ -184,6 +185,7 @@ def test_one_run_per_row_is_not_tested(mritk, three_rows, test):
     assert ended.code == (2 if test == "bayes" else 0)
 
 
+@pytest.mark.slow
 def test_bayes_over_folds_is_centred_on_the_mean_of_the_folds(mritk, store):
     trials = folds("a", [0.9, 0.8, 0.7], scheme="kfold") + folds("b", [0.6] * 3, scheme="kfold")
     (table,) = as_json(mritk, store(*trials), "--test", "bayes", "--metric", "accuracy")

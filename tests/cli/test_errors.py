@@ -239,6 +239,7 @@ def test_help_is_a_word_too(mritk):
     assert mritk("help", "run").out == mritk("run", "--help").out
 
 
+@pytest.mark.slow
 def test_no_table_is_offered_where_every_trial_failed(run_toy, fast_protocol):
     text = fast_protocol.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30")
     fast_protocol.write_text(text.replace("epochs = 2", "epochs = 2\noptimizer = 'sgd'"))

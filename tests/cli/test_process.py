@@ -167,6 +167,7 @@ def damaged(tmp_path):
     return [*MRITK, "-p", str(tmp_path / "damaged.py")], {"PYTHONPATH": os.pathsep.join(paths)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code", "last"),
     [("load", 3, "EOFError: marshal data too short"), ("ask", 130, "mritk: interrupted")],
@@ -253,6 +254,7 @@ def test_output_that_is_lost_is_told_and_is_never_a_success(command):
     assert done.stderr == told
 
 
+@pytest.mark.slow
 def test_no_output_at_all_is_no_error(listing):
     arguments, code = listing
     closed = f"exec {' '.join([*MRITK, *arguments])} >&-"

@@ -36,6 +36,7 @@ def imported_after(commands: list[list[object]], home) -> list[tuple[int, list[s
     return [(code, heavy) for code, heavy in json.loads(done.stderr.splitlines()[-1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -93,6 +94,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_the_list_of_commands_imports_little(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=tmp_path
@@ -120,6 +122,7 @@ def test_the_list_of_commands_imports_none_of_them(tmp_path):
     assert re.search(r"^  rerun  +\w.*\.$", done.stdout, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
     monkeypatch.setenv("_MRITK_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "mritk run --backbone efficientnet_l")

@@ -38,6 +38,7 @@ def test_trials_are_seen_running_finished_and_to_do(run_toy, tmp_path):
     assert (running["epoch"], running["epochs"]) == (2, 3)
 
 
+@pytest.mark.slow
 def test_of_a_failed_trial_the_reason_is_told(run_toy, mritk, tmp_path):
     (tmp_path / "failing.py").write_text(
         "from mritk import Augmentation, hookimpl\n\n\n"

@@ -201,6 +201,7 @@ def test_a_comparison_says_that_the_test_part_selected_what_is_compared(make_tri
     assert "Caveats" not in comparisons_text(compared([make_trial()], [make_trial()]), "plain")
 
 
+@pytest.mark.slow
 def test_more_rows_ask_for_more_evidence(make_trial):
     """Holm: a p of 3 % alone is none among ten rows that have not changed."""
     names = [f"net{i}" for i in range(10)]

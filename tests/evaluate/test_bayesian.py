@@ -131,6 +131,7 @@ def test_equal_rows_are_believed_better_or_worse_at_97_5_percent_in_5_percent():
     assert 0.036 < np.mean([max(one.worse, one.better) > 0.975 for one in found]) < 0.064
 
 
+@pytest.mark.slow
 def test_equal_rows_on_many_datasets_are_seldom_believed_different():
     rng = np.random.default_rng(0)
     found = [dataset_probabilities(*rng.normal(size=(2, 15)), 0, draws=300) for _ in range(100)]

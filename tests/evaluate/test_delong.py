@@ -147,6 +147,7 @@ def test_equal_scores_are_called_different_in_5_percent(images):
     assert 0.936 < np.mean([0 in one.interval for one in found]) < 0.964
 
 
+@pytest.mark.slow
 def test_images_taken_for_patients_would_show_differences_that_are_not_there():
     cases = simulated(4, seed=1, trials=200)
     assert np.mean([delong(aurocs(*case[:2])).p < 0.05 for case in cases]) > 0.2

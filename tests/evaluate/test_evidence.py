@@ -74,6 +74,7 @@ def one(target, predicted, unit=None, *, run=0, fold=0):
     return Scored((run, 0), fold, target, score, names)
 
 
+@pytest.mark.slow
 def test_accuracy_of_one_image_per_patient_is_that_of_the_binomial():
     """Without strata to speak of, the standard error of a share is √(p (1 - p) / (n - 1))."""
     rng = np.random.default_rng(0)

@@ -36,6 +36,7 @@ def whole_numbers(seed, classes, reach=3, count=120):
     return rng.integers(0, classes, count), logits, rng.poisson(1.0, count).astype(np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_RANKS)
 @pytest.mark.parametrize(
     "classes, reach", [(2, 3), (3, 1), (3, 3), (4, 3), (5, 2), (3, 12), (3, 30), (5, 30)]

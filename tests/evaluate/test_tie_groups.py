@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_a_letter_is_shared_if_and_only_if_a_pair_does_not_differ(case):
         assert shared == (pair not in different)
 
 
+@pytest.mark.slow
 @given(rows_and_differences())
 @settings(deadline=None)
 def test_no_letter_says_what_another_one_says(case):
@@ -57,6 +59,7 @@ def test_no_letter_says_what_another_one_says(case):
         assert not other <= one
 
 
+@pytest.mark.slow
 @given(rows_and_differences())
 @settings(deadline=None)
 def test_letters_begin_with_the_best_row_and_leave_none_out(case):
@@ -67,6 +70,7 @@ def test_letters_begin_with_the_best_row_and_leave_none_out(case):
     assert list(first_seen) == [letter(number) for number in range(len(first_seen))]
 
 
+@pytest.mark.slow
 @given(rows_and_differences())
 @settings(deadline=None)
 def test_neither_the_order_of_pairs_nor_that_within_a_pair_matters(case):

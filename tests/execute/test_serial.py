@@ -128,6 +128,7 @@ def test_a_trial_file_is_on_disk_before_the_next_trial_begins(
     assert stored == [0, 0, 0, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_announced_with_its_error(run_toy, diary, monkeypatch):
     monkeypatch.setattr(StageRun, "batches", _fail)
     run_toy("--seeds", 1, "-p", diary)
@@ -155,6 +156,7 @@ def test_the_end_of_a_run_is_announced_also_when_it_is_interrupted(run_toy, diar
     assert lines(diary)[-2:] == ["trial 2 of 3 seed 1", "end of 1"]
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_is_announced_also_when_the_disk_is_full(run_toy, diary, monkeypatch):
     def full(self, record):
         raise StoreError("no space left")

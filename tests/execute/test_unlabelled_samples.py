@@ -78,6 +78,7 @@ def run(mritk, toy, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_a_method_is_given_what_the_protocol_says_and_no_target(run, tmp_path):
     ended = run("none", "train", "all")
     assert ended.code == 0, ended.err

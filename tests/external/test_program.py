@@ -52,6 +52,7 @@ def wait_for(count, word):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_what_it_says_goes_into_the_log_and_line_by_line_to_whoever_follows(run, tmp_path):
     told = []
     text = "import sys; print('one'); print('two', file=sys.stderr); print('three', end='')"

@@ -268,6 +268,7 @@ def test_the_precision_that_is_chosen_for_the_device_learns(scene):
     scene.require(accuracy > 0.6, f"accuracy {accuracy:.2f} in {precision}")
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_keeps_every_tensor_and_the_head_learns(scene):
     run = trained(scene.setup(Stage(1, "head", train_last=0.0), recipe=BUSY))
     names = run.fitted.notes["changed_tensors"]["head"]

@@ -68,6 +68,7 @@ def test_torch_refuses_what_only_a_gpu_has(on_cpu, test):
         test(on_cpu)
 
 
+@pytest.mark.slow
 def test_norms_that_are_not_there_are_noticed(on_cpu, monkeypatch):
     """The network of a CPU's scene has none, and a CPU is refused anyway."""
     test = equal.test_norms_take_bfloat16_if_asked_to_and_outputs_only_round
@@ -178,6 +179,7 @@ def test_nonsense_that_goes_on_is_found(on_cpu, monkeypatch):
         bounds.is_stopped(on_cpu)
 
 
+@pytest.mark.slow
 def test_nonsense_of_another_step_is_found(on_cpu, monkeypatch):
     def late(self):
         raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 (learning rate 1")

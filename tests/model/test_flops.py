@@ -60,6 +60,7 @@ def test_the_fused_attention_of_torch_is_counted_too():
     assert torch.backends.mha.get_fastpath_enabled() == before
 
 
+@pytest.mark.slow
 def test_resnet18_is_the_published_number():
     """1.81 G multiply-adds (He et al. 2016 give 1.8 · 10⁹), each of two operations."""
     flops = count_flops(torchvision.models.resnet18(), (3, 224, 224))
@@ -116,6 +117,7 @@ def test_what_a_method_tells_itself_comes_first_and_nonsense_is_left_out():
     assert model_cost(Fitted(model_cost="many")) == {}
 
 
+@pytest.mark.slow
 def test_on_a_gpu_operations_are_counted_without_a_kernel_for_one_image(monkeypatch):
     """Each shape that is computed costs there; the count is the same."""
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(72, 4))

@@ -36,6 +36,7 @@ def convolutions():
     )
 
 
+@pytest.mark.slow
 def test_a_larger_image_takes_longer():
     """256 px have 64 times the operations of 32 px; overhead hides part of that."""
     network = convolutions()

@@ -165,6 +165,7 @@ def test_a_training_changes_weights_of_linear_layers_and_the_head_alone(record, 
     assert singular[2] < 1e-5 * singular[0], "no more than the rank"
 
 
+@pytest.mark.slow
 def test_it_learns(record, unseen):
     trained = record(lora(epochs=12), build=Block)
     assert trained.epochs[-1].train_loss < 0.5 * trained.epochs[0].train_loss

@@ -200,6 +200,7 @@ def _fill(group, content):
             _fill(group.create_group(name), member)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     folder = thaw(schema)
@@ -217,6 +218,7 @@ def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     assert list(test.patient) == stored["patient"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_trial_of_an_earlier_schema_has_the_score_of_its_predictions(thaw, schema):
     (record,) = ResultsFolder(thaw(schema)).trials()

@@ -57,6 +57,7 @@ def test_every_plugin_of_mritk_comes_through_the_same_door():
         assert origins[name].error == ""
 
 
+@pytest.mark.slow
 def test_plugins_load_after_a_library_has_replaced_the_entry_points():
     """importlib_metadata, which mlflow and others import, does so for the whole process."""
     source = (

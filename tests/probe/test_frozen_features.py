@@ -52,6 +52,7 @@ def test_the_backbone_sees_each_image_once_however_many_epochs_there_are(make_se
     )
 
 
+@pytest.mark.slow
 def test_an_augmentation_or_mixing_or_a_trained_backbone_needs_the_images(make_setup, passes):
     for setup in (
         make_setup(HEAD, augmentation=IDENTITY),

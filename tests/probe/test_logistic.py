@@ -45,6 +45,7 @@ def assert_same(found, wanted, tolerance=1e-4):
     assert np.abs(found - wanted).max() <= tolerance * np.abs(wanted).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("shape", [(150, 12), (40, 90)], ids=["tall", "wide"])

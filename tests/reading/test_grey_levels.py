@@ -74,6 +74,7 @@ def test_slope_and_intercept_count_as_if_they_had_been_applied(values, slope, in
     np.testing.assert_allclose(shown.astype(int), grey_levels(applied).astype(int), atol=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.uint8, array_shapes(max_dims=3, max_side=6)), st.sampled_from(INTEGERS[3:]))
 def test_the_dtype_does_not_count(values, dtype):

@@ -59,6 +59,7 @@ def varied(varied_records):
     return make
 
 
+@pytest.mark.slow
 def test_a_curve_of_one_table_of_all_protocols_is_that_of_a_table_for_each(varied, varied_records):
     apart = varied()
     board = build_leaderboard(varied_records(), metrics=["balanced_accuracy"], analysis=FEW)
@@ -92,6 +93,7 @@ def test_a_curve_goes_through_the_means_of_the_tables_over_the_key_that_differs(
     assert len(figure.axes[0].collections) == 2, "a band of intervals for each row"
 
 
+@pytest.mark.slow
 def test_a_curve_over_words_gives_each_a_place(varied):
     figure = curve(varied(("a", "b", "c")), varied()[0].metrics[0])
     assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 1, 2]
@@ -117,6 +119,7 @@ def over_shots(varied, *shots):
     return curve(tables, tables[0].metrics[0], "split.shots").axes[0]
 
 
+@pytest.mark.slow
 def test_all_images_stand_at_the_right_end_of_a_curve_over_shots_and_no_line_leads_there(varied):
     panel = over_shots(varied, 0, 15, 5)
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "15", "all"]
@@ -176,6 +179,7 @@ def test_an_interval_without_neighbours_is_an_error_bar(varied, bounded, bars, b
     assert sorted(wide) == bands
 
 
+@pytest.mark.slow
 def test_the_name_of_the_metric_is_not_cut_off(varied):
     tables = varied()
     figure = curve(tables, tables[0].metrics[0])
@@ -184,6 +188,7 @@ def test_the_name_of_the_metric_is_not_cut_off(varied):
     assert figure.bbox.y0 <= extent.y0 < extent.y1 <= figure.bbox.y1
 
 
+@pytest.mark.slow
 def test_what_goes_along_with_the_key_is_told(varied):
     one, other = varied((32, 64, 128)), varied((224, 256, 300), folds=10)
     figure = curve([*one, *other], one[0].metrics[0], "image_size")

@@ -233,6 +233,7 @@ def test_reliability_names_the_calibration_error(table):
     assert "ECE 0." in panel.get_title()
 
 
+@pytest.mark.slow
 def test_cost_joins_the_rows_that_no_other_beats(table):
     figure = cost(table, table.metrics[0])
     (axes,) = figure.axes

@@ -81,6 +81,7 @@ def test_a_group_of_few_patients_is_not_shown_and_is_never_the_worst(records):
     assert "fewer than 10 patients or of unknown group: x (4)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("patients", "reason"),
     [
@@ -108,6 +109,7 @@ def test_few_patients_or_many_groups_support_no_interval_of_worst_group_and_gap(
     assert any("allow for the fact" in note for note in notes) == (not reason)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["github", "plain", "latex", "html"])
 def test_every_style_shows_scores_worst_group_and_gap(records, style):
     board = with_groups(build_leaderboard(records), [Covariate("site")])
@@ -141,6 +143,7 @@ def test_a_group_that_lacks_a_class_has_no_score_and_says_why(records):
     assert "m: class b has no sample" in text or "m: the value itself is undefined" in text
 
 
+@pytest.mark.slow
 def test_patients_of_several_groups_are_counted_and_a_single_group_has_no_gap(records):
     def as_patients_of_two(record):
         test = replace(record.predictions["test"], unit=[f"u{i % 60}" for i in range(88)])
@@ -153,6 +156,7 @@ def test_patients_of_several_groups_are_counted_and_a_single_group_has_no_gap(re
     assert not any(note.startswith("Gap:") for note in alone)
 
 
+@pytest.mark.slow
 def test_the_note_below_says_what_n_counts(records):
     found, groups = table(records)
     assert "n: number of patients." in group_notes(groups)
@@ -249,6 +253,7 @@ def marked(records, share):
     return [replace(r, predictions={"test": t}) for r, t in zip(records, tests, strict=True)]
 
 
+@pytest.mark.slow
 def test_of_a_class_the_score_is_its_recall_with_and_without_duplicates(records):
     trials = marked(records, 3)
     _, groups = table(trials, "duplicate+class")

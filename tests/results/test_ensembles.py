@@ -59,6 +59,7 @@ def test_what_is_said_of_trained_rows_stays_but_for_their_number(make_record, ki
     assert (beside.test_samples, beside.warnings) == (alone.test_samples, alone.warnings)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_seeds_is_one_run_that_is_tested_by_the_spread_of_the_others(make_record):
     table = table_of(trials(make_record), "seeds")
     pairs = {(c.first, c.second): c for c in table.comparisons["balanced_accuracy"]}
@@ -88,6 +89,7 @@ def test_without_other_rows_it_is_not_tested_unless_models_are_taken_as_they_are
     assert pair.difference == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_its_cost_is_that_of_its_members_together(make_record):
     table = table_of(trials(make_record), "seeds", "backbones")
     seeds, rows = row_of(table, "weak ×4 seeds"), row_of(table, "ensemble of 3 rows")
@@ -97,6 +99,7 @@ def test_its_cost_is_that_of_its_members_together(make_record):
     assert (rows.cost["parameters"], rows.cost["hours"]) == (6.0, 3.0 * SEEDS)
 
 
+@pytest.mark.slow
 def test_rows_are_mixed_seed_by_seed_and_named(make_record):
     table = table_of(trials(make_record), "backbones")
     assert row_of(table, "ensemble of 3 rows").seeds == tuple(range(SEEDS))
@@ -152,6 +155,7 @@ def test_greedy_is_one_row_whichever_recipes_are_chosen_for_a_seed(make_record):
     assert row.keys["augmentation"] == "mixed"
 
 
+@pytest.mark.slow
 def test_greedy_is_refused_where_validation_is_the_test_set(make_record):
     text = json.dumps({"image_size": 32, "split": {"validation": "test"}})
     with pytest.raises(UsageError, match="the validation set is the test set, which must not"):
@@ -194,6 +198,7 @@ def test_every_format_shows_ensembles_as_rows(make_record, style):
     assert "4 seeds" in format_leaderboard(board, style)
 
 
+@pytest.mark.slow
 def test_data_hold_the_seed_of_all_seeds_and_the_notes(make_record):
     analysis = replace(QUICK, ensembles=("seeds",))
     (table,) = as_data(build_leaderboard(trials(make_record), analysis=analysis))["tables"]

@@ -61,6 +61,7 @@ def test_folds_are_mixed_where_all_test_the_same_samples(make_record):
     assert not any("different folds" in warning for warning in table.warnings)
 
 
+@pytest.mark.slow
 def test_folds_that_test_different_samples_say_what_it_takes(make_record):
     records = [
         replace(
@@ -151,6 +152,7 @@ def test_label_maps_are_not_mixed(make_record):
         table_of(records, "seeds", interval="none")
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_no_member(make_record):
     records = trials(make_record)
     records[1] = make_record(status="failed", id="strong1", backbone="strong", seed=1)

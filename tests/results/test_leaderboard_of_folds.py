@@ -39,6 +39,7 @@ def fold_of(make_record, targets, predicted, **columns):
 HALVES = ([0, 0, 1, 1], [0, 1, 1, 1]), ([0, 1, 0, 1], [1, 1, 0, 1])
 
 
+@pytest.mark.slow
 def test_a_seed_that_lacks_a_fold_is_left_out_and_named_and_there_is_one_mean(make_record):
     def row(name, draws, seeds):
         return [

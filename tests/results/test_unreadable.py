@@ -116,6 +116,7 @@ def tear(path):
     path.write_bytes(b"torn")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["leaderboard", "rescore"])
 @pytest.mark.parametrize(
     ("spoil", "names", "code"),

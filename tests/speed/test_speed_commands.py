@@ -123,6 +123,7 @@ def test_a_process_that_fails_ends_the_command_with_its_last_words():
         run_python(["-c", "import sys; print('no more', file=sys.stderr); sys.exit(3)"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt others")
 def test_the_time_of_a_process_that_its_parent_does_not_wait_for_counts():
     """Otherwise the workers of a run would be taken for others that load the machine."""

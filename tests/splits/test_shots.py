@@ -45,6 +45,7 @@ def test_each_class_gives_k_training_samples_and_the_other_parts_stay():
         assert sorted([*fold.train, *fold.unused]) == whole.train.tolist()
 
 
+@pytest.mark.slow
 def test_larger_sets_contain_the_smaller_ones():
     samples = cohort()
     sets = [set(fold_of(samples, shots).train) for shots in range(1, 20)]
@@ -73,6 +74,7 @@ def test_a_copy_is_a_second_shot_only_when_every_original_is_taken():
     assert len(set(copies[fold.train])) == 16
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=50),

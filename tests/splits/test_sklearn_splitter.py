@@ -22,6 +22,7 @@ def cohort():
     return features, labels, patients
 
 
+@pytest.mark.slow
 def test_it_divides_as_mritk_does(make_samples):
     samples, rule = make_samples(60, 3), SplitRule("kfold", folds=4, repeats=2)
     folds = make_folds(samples, rule)
@@ -44,6 +45,7 @@ def test_cross_validation_keeps_patients_whole_and_spreads_classes(cohort):
     assert sorted(seen) == list(range(120))
 
 
+@pytest.mark.slow
 def test_it_goes_where_scikit_learn_takes_cv(cohort):
     features, labels, patients = cohort
     splitter = FoldSplitter(SplitRule("kfold", folds=5, repeats=2))

@@ -262,6 +262,7 @@ def test_a_rule_that_makes_no_sense_is_refused(wrong):
         SplitRule(**wrong)
 
 
+@pytest.mark.slow
 def test_repeats_are_numbered_one_after_the_other_and_the_first_is_the_unrepeated_split():
     samples = samples_of(np.arange(60) // 2 % 3, [f"p{i // 2}" for i in range(60)])
     folds = make_folds(samples, SplitRule("kfold", folds=3, repeats=4))

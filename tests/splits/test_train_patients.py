@@ -44,6 +44,7 @@ def test_larger_sets_contain_the_smaller_ones():
         assert smaller < larger
 
 
+@pytest.mark.slow
 def test_classes_keep_their_share_and_each_is_there():
     """Of 60 training patients 2 in 12 are of the rare class; every beginning has its share."""
     samples = cohort(patients=96, per_patient=2)

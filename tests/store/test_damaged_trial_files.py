@@ -14,6 +14,7 @@ def path(tmp_path):
     return tmp_path / "trials" / "one.h5"
 
 
+@pytest.mark.slow
 def test_a_newer_schema_is_refused(make_record, path):
     write_trial(make_record(), path)
     with h5py.File(path, "a") as file:

@@ -65,6 +65,7 @@ def test_files_of_a_schema_without_a_seal_are_noted(mritk, folder, as_schema):
     assert ("trials/aaaa.h5", "unsealed") in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", DAMAGE)
 def test_each_kind_of_damage_is_named(mritk, folder, state):
     DAMAGE[state](folder)
@@ -246,6 +247,7 @@ def without_links(view):
     del view["trials"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [without_columns, without_table, without_links])
 def test_a_view_that_lacks_something_is_stale_and_renewed(mritk, folder, change):
     mritk("rescore", folder.path)

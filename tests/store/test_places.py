@@ -49,6 +49,7 @@ def test_further_files_stand_in_the_folder_of_the_first_two_characters(folder):
     assert below(folder) == ["aa1.h5", "ab2.h5", "ab/ab3.h5", "b4/b4.h5", "c/c.h5"]
 
 
+@pytest.mark.slow
 def test_every_reader_finds_them(folder):
     assert [trial.id for trial in folder.trials()] == list(IDS)
     assert folder.status("ab3") == "finished"
@@ -87,6 +88,7 @@ def test_many_files_side_by_side_are_read_and_stay(tmp_path, make_record, monkey
     assert [trial.id for trial in folder.trials()] == list(IDS)
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_merged_into_decides_where_trials_go(folder, tmp_path):
     target = ResultsFolder(tmp_path / "target")
     assert len(merge([folder], target, dry_run=False).copied) == len(IDS)
@@ -94,6 +96,7 @@ def test_a_folder_that_is_merged_into_decides_where_trials_go(folder, tmp_path):
     assert len(merge([folder], target, dry_run=False).same) == len(IDS)
 
 
+@pytest.mark.slow
 def test_of_two_files_of_one_trial_one_counts_and_the_other_is_named(folder):
     second = folder.path / "trials" / "aa" / "aa1.h5"
     second.parent.mkdir()

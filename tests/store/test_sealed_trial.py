@@ -49,6 +49,7 @@ def remove_something(file):
     del file["history"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -127,6 +127,7 @@ def test_a_plugin_whose_process_dies_without_a_word_is_told_with_its_exit_code(t
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["'nonsense = 1'", "open('/nowhere').read()"])
 def test_a_method_is_checked_whatever_other_plugins_have_for_protocols(
     text, tmp_path, workspace, monkeypatch

@@ -150,6 +150,7 @@ def test_the_method_holds_the_images_of_its_own_parts_and_no_other(make_setup, b
     assert held == [set(TRAIN), set(VAL)]
 
 
+@pytest.mark.slow
 def test_the_augmentation_sees_training_images_alone(make_setup, bands):
     seen = set()
 

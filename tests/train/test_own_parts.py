@@ -82,6 +82,7 @@ class Stopped(BaseException):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 14])
 def test_what_the_loss_remembers_is_in_the_checkpoint(stop, make_setup, tmp_path, monkeypatch):
     whole, epochs = [], []

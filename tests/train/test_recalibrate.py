@@ -149,6 +149,7 @@ def test_no_features_of_the_stored_statistics_are_asked_for(make_setup, monkeypa
     finetune(setup_of(make_setup))
 
 
+@pytest.mark.slow
 def test_frozen_they_stay_and_training_they_move_on(make_setup):
     def variance(*stages):
         recipe = Recipe(stages=(HEAD, *stages), batch_size=8, recalibrate_batch_norm=True)

@@ -70,6 +70,7 @@ def test_last_keeps_the_final_epoch(record, script):
     assert trained.fitted.notes["selected_epoch"] == 4
 
 
+@pytest.mark.slow
 def test_ties_keep_the_earlier_epoch(record, script):
     script(0.5, 0.5, 0.5)
     trained = record(stage(3))
@@ -120,6 +121,7 @@ def test_with_last_each_stage_goes_on_where_the_earlier_one_ended(record, script
     assert changed(trained.states[1], trained.states[2]) == {"head.0.weight", "head.0.bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["val", "last"])
 def test_early_stopping_ends_a_stage_after_so_many_epochs_without_progress(record, script, on):
     script(0.9, 0.5, 0.6, 0.55, 0.4, 0.3)
@@ -128,6 +130,7 @@ def test_early_stopping_ends_a_stage_after_so_many_epochs_without_progress(recor
     assert_same(trained.end, trained.states[1 if on == "val" else 3])
 
 
+@pytest.mark.slow
 def test_progress_starts_the_count_again(record, script):
     script(0.9, 0.95, 0.8, 0.85, 0.7, 0.75, 0.6)
     assert len(record(stage(7, early_stopping=2)).epochs) == 7
@@ -141,6 +144,7 @@ def test_early_stopping_of_one_stage_leaves_the_next_one_its_epochs(record, scri
     assert {epoch.epochs for epoch in trained.epochs} == {7}
 
 
+@pytest.mark.slow
 def test_without_early_stopping_all_epochs_are_trained(record, script):
     script(*[0.1 * n for n in range(1, 7)])
     assert len(record(stage(6)).epochs) == 6

@@ -107,6 +107,7 @@ class OnTheDevice(Counted):
     replayable = True
 
 
+@pytest.mark.slow
 def test_a_loss_of_a_method_is_recorded_only_if_it_says_that_it_may_be(tmp_path, caplog):
     for kind, replays in ((Counted, False), (OnTheDevice, True)):
         with whole_trainings() as cuda, caplog.at_level(logging.WARNING, "mritk"):
@@ -161,6 +162,7 @@ def test_an_optimiser_takes_up_a_state_in_its_own_way(saved_for_graphs, loaded_f
     )
 
 
+@pytest.mark.slow
 def test_a_stage_with_sgd_that_unfreezes_gradually_is_replayed(tmp_path):
     """Its momentum begins as zero, since torch's kernel takes no tensors without one beside it."""
     stages = (Stage(3, "all", optimizer="sgd", unfreeze_every=1, learning_rate=1e-3),)

@@ -203,6 +203,7 @@ def test_class_weights_of_the_two_training_folders_are_those_of_scikit_learn():
 # -- 6: copies ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_planted_copies_and_a_patient_on_both_sides_are_found_and_nothing_else(
     tmp_path, mritk, monkeypatch
 ):

@@ -119,6 +119,7 @@ def test_a_rotation_keeps_its_form_where_voxels_are_no_cubes():
     np.testing.assert_allclose(np.diag(spacing) @ matrix @ np.diag(1 / spacing), turn)
 
 
+@pytest.mark.slow
 def test_copies_are_the_same_whenever_they_are_read_and_differ_from_each_other():
     samples, again = opened(copies=3), opened(copies=5)
     rows = {name: row for row, name in enumerate(again.ids)}
@@ -156,6 +157,7 @@ def test_images_with_classes_have_copies_too(shape):
     assert 0 <= copy.min() < copy.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [SplitRule(), SplitRule(scheme="kfold", folds=3), SplitRule(train_patients=2)],
@@ -206,6 +208,7 @@ def test_a_copy_links_its_origin_to_whatever_it_is_a_duplicate_of():
         assert 3 in fold.parts[part]
 
 
+@pytest.mark.slow
 def test_the_audit_knows_them(workspace):
     noise = np.random.default_rng(0).integers(0, 255, (12, 2, *SHAPE)).astype(np.uint8)
     plain = replace(tumours().open(None), read=lambda i: noise[i])
@@ -263,6 +266,7 @@ class TestNames:
             open_with_copies(inner, Offline(), workspace)
 
 
+@pytest.mark.slow
 def test_what_is_tested_has_the_fingerprint_of_the_plain_data():
     dataset = tumours()
     samples = opened(dataset, copies=2)

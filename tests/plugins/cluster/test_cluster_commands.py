@@ -96,6 +96,7 @@ def test_what_cannot_be_is_refused_in_one_line(mritk, words, told):
 LABEL, LONG = "1st-lab", 63 * "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "taken", "refused"),
     [

@@ -20,6 +20,7 @@ def by_sha256(names):
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
 
 
+@pytest.mark.slow
 def test_patients_are_numbered_in_the_order_of_the_sha256_of_their_ids(cohort):
     samples = read_collection(cohort())
     names = by_sha256(name for _, name in PEOPLE)
@@ -54,6 +55,7 @@ def test_volumes_are_the_default(cohort):
     assert samples.read(0).dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_every_slice(cohort):
     root = cohort()
     volumes, samples = read_collection(root), read_collection(root, slices="all")
@@ -126,6 +128,7 @@ def test_official_parts(write_series, make_head, tmp_path):
 # -- sites -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_class_of_two_spellings_in_two_parts_is_one(write_series, make_head, tmp_path):
     folders = ("Training/No Tumor", "Training/glioma", "Testing/no_tumor", "Testing/Glioma")
     for seed, name in enumerate(folders):
@@ -133,6 +136,7 @@ def test_a_class_of_two_spellings_in_two_parts_is_one(write_series, make_head, t
     assert read_collection(tmp_path).task.classes == ("No Tumor", "glioma")
 
 
+@pytest.mark.slow
 def test_institutions_become_numbered_sites(cohort, write_series, make_head):
     root = cohort(InstitutionName="Hospital Q", StationName="MR1")
     folder = root / "none" / "elsewhere"
@@ -141,12 +145,14 @@ def test_institutions_become_numbered_sites(cohort, write_series, make_head):
     assert sorted(sites) in (["site-1"] + ["site-2"] * 5, ["site-1"] * 5 + ["site-2"])
 
 
+@pytest.mark.slow
 def test_stations_are_the_sites_if_institutions_are_not_all_known(cohort, write_series, make_head):
     root = cohort(InstitutionName="Hospital Q", StationName="MR1")
     write_series(root / "none" / "e", make_head(seed=20), patient="x", StationName="MR1")
     assert set(read_collection(root).sites) == {"site-1"}
 
 
+@pytest.mark.slow
 def test_sites_are_unknown_if_one_file_names_none(cohort, write_series, make_head):
     root = cohort(InstitutionName="Hospital Q")
     write_series(root / "none" / "elsewhere", make_head(seed=20), patient="x")
@@ -156,6 +162,7 @@ def test_sites_are_unknown_if_one_file_names_none(cohort, write_series, make_hea
 # -- other patients ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folders_can_be_the_patients(cohort):
     """Of files that name none, or were all given one name."""
     root = cohort()
@@ -185,6 +192,7 @@ def test_patients_can_be_unknown(cohort, workspace):
         read_collection(root)
 
 
+@pytest.mark.slow
 def test_one_patient_id_for_all_is_mentioned(cohort, caplog):
     with caplog.at_level("WARNING", "mritk"):
         read_collection(cohort(PatientID="ANON"))

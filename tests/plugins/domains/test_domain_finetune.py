@@ -84,6 +84,7 @@ def test_the_unseen_site_is_not_read_worse_by_a_paired_test_over_seeds(trained):
     assert test.pvalue > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", REGULARISERS)
 def test_labels_of_the_unseen_site_change_no_bit_of_the_weights(regulariser, domains, workspace):
     """Neither in training nor in the division of the sources into training and validation."""

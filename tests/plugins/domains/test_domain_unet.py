@@ -114,6 +114,7 @@ def test_the_published_drawing_is_another_training(scans):
     assert any(not torch.equal(tensor, drawn[1][name]) for name, tensor in drawn[0].items())
 
 
+@pytest.mark.slow
 def test_what_is_on_the_unseen_site_changes_no_bit_of_the_weights(scans):
     weights = []
     for other in (False, True):
@@ -148,6 +149,7 @@ def test_it_keeps_what_every_method_promises():
     check_method(method, UNetRecipe(epochs=3, width=4, regulariser="lddg"))
 
 
+@pytest.mark.slow
 def test_the_epoch_of_the_lowest_validation_loss_is_kept(scans):
     epochs = []
     fitted = fit_unet(scans(epochs=4, setup={"on_epoch": epochs.append}))

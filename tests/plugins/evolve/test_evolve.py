@@ -89,6 +89,7 @@ def test_nothing_computes_a_gradient(evolution):
         assert all(parameter.grad is None for parameter in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitness", ["accuracy", "loss"])
 def test_the_fitness_of_the_parent_never_falls(evolution, fitness):
     epochs = []
@@ -123,6 +124,7 @@ def test_the_generation_with_the_best_validation_value_is_kept(evolution, blobs,
     assert float(loss) == pytest.approx(losses[best], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_last_generation_is_kept_where_the_rule_says_last(evolution):
     setup = evolution(setup={"selection": SelectionRule("last")})
     fitted = fit_evolve(setup)
@@ -133,6 +135,7 @@ def test_the_last_generation_is_kept_where_the_rule_says_last(evolution):
 # -- seeds -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceptance", ["fittest", "random"])
 def test_the_winner_is_rebuilt_bit_for_bit_from_the_seeds_in_the_notes(evolution, acceptance):
     setup = evolution(acceptance=acceptance)
@@ -247,6 +250,7 @@ def test_sigma_falls_from_its_first_to_its_last_value_in_equal_ratios():
     assert {constant.sigma_of(generation) for generation in range(1, 101)} == {0.5}
 
 
+@pytest.mark.slow
 def test_the_notes_tell_the_share_of_outside_images_per_part(evolution):
     notes = fit_evolve(evolution(epochs=1)).notes
     assert notes["home_site"] == "home"
@@ -255,6 +259,7 @@ def test_the_notes_tell_the_share_of_outside_images_per_part(evolution):
     assert notes["outside"]["train"] == 46 / 60
 
 
+@pytest.mark.slow
 def test_a_home_site_of_no_sample_is_told_with_the_sites_that_there_are(evolution, caplog):
     fit_evolve(evolution(epochs=1, home_site="home"))
     assert not caplog.messages

@@ -45,6 +45,7 @@ def test_fitness_is_accuracy_and_cross_entropy_of_each_network(populated):
         assert float(found.loss[row]) == pytest.approx(log_loss(targets, scores), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 7, 59, 60, 130])
 def test_passes_of_any_size_find_the_same(populated, at_once):
     start = populated.parts.genome.read()

@@ -111,6 +111,7 @@ def test_scans_are_still_drawn_and_as_of_the_other_site_where_it_is_asked_for(tr
         np.testing.assert_allclose(own[north], corner["north"][north], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_site_that_the_decoder_does_not_know_is_refused_with_those_that_it_knows(shapes):
     setup = shapes(epochs=1)
     with pytest.raises(UsageError, match=r"no site 'nrth' .* give one of north, south"):
@@ -120,6 +121,7 @@ def test_a_site_that_the_decoder_does_not_know_is_refused_with_those_that_it_kno
 # -- how it is trained -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_history_counts_five_steps_of_the_adversary_to_one_and_a_rising_weight(shapes):
     epochs = []
     setup = shapes(epochs=3, adversary_weight=0.6, setup={"on_epoch": epochs.append})
@@ -173,6 +175,7 @@ def test_a_step_trains_one_side_by_its_formula(shapes, monkeypatch):
     assert torch.equal(wanted[1], 1 - sites.float())
 
 
+@pytest.mark.slow
 def test_the_autoencoder_sees_the_unlabelled_samples_and_the_regression_the_training_set(
     shapes, workspace
 ):
@@ -184,6 +187,7 @@ def test_the_autoencoder_sees_the_unlabelled_samples_and_the_regression_the_trai
     assert fit_fader(shapes(samples, epochs=1)).notes["autoencoder_samples"] == 120
 
 
+@pytest.mark.slow
 def test_labels_do_not_shape_the_autoencoder(shapes):
     samples = draw_shapes()
     other = replace(samples, targets=np.random.default_rng(1).permutation(samples.targets))
@@ -192,6 +196,7 @@ def test_labels_do_not_shape_the_autoencoder(shapes):
         assert torch.equal(tensor, two["encoder"][name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["mean", "grid"])
 def test_embeddings_are_what_the_adversary_sees(shapes, workspace, features):
     fitted = fit_fader(shapes(epochs=1, features=features))
@@ -203,6 +208,7 @@ def test_embeddings_are_what_the_adversary_sees(shapes, workspace, features):
     assert fitted.model_cost["parameters"] < fitted.model_cost["trained_parameters"]
 
 
+@pytest.mark.slow
 def test_the_penalty_is_chosen_on_the_validation_set(shapes):
     epochs = []
     fitted = fit_fader(shapes(setup={"on_epoch": epochs.append}))

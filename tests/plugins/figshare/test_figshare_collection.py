@@ -82,6 +82,7 @@ def as_v5_row_of_bytes(path, folds, write_cvind):
     savemat(path, {"cvind": np.asarray(folds, dtype=np.uint8)[None]}, do_compression=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [as_v73, as_v5_column, as_v5_row_of_bytes])
 @pytest.mark.parametrize("place", ["cvind.mat", f"{ZIPS}/cvind.mat"])
 def test_a_fold_of_cvind_is_the_official_test_part(write_set, write_cvind, write, place):

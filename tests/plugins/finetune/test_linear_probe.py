@@ -224,6 +224,7 @@ def test_the_backbone_does_not_train(make):
     assert all(torch.equal(start[name], end) for name, end in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_trials_of_one_fold_fit_and_compute_features_once(make, monkeypatch):
     """Folds and seeds cost one feature pass; what a trial says does not depend on its turn."""
     builds, fits = [], []
@@ -259,6 +260,7 @@ def test_trials_of_one_fold_fit_and_compute_features_once(make, monkeypatch):
     assert fitted.predict(unseen_of(setup)).tolist() == expected
 
 
+@pytest.mark.slow
 def test_other_labels_or_weights_are_another_fit(make):
     """What is kept of a fit must never be taken for that of other labels."""
     setup = make()

@@ -170,10 +170,12 @@ def peak():
     return measure
 
 
+@pytest.mark.slow
 def test_zeros_that_are_no_volume_are_not_unpacked(tmp_path, peak):
     assert peak(packed_zeros(tmp_path / "v.nii.gz", b"", 100 << 20), "not a NIfTI") < 4 << 20
 
 
+@pytest.mark.slow
 def test_data_behind_the_volume_are_not_unpacked_without_end(tmp_path, peak):
     path = packed_zeros(tmp_path / "v.nii.gz", header_of((4, 5, 6)), 100 << 20)
     assert peak(path, "more data than stated in its header") < 8 << 20

@@ -236,6 +236,7 @@ def test_the_label_map_of_a_file_is_that_of_each_frame(tmp_path):
         read_manifest(tmp_path / "list.csv", options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["holdout", "kfold"])
 def test_frames_of_a_file_are_in_one_part_without_any_patient(tmp_path, scheme):
     for number in range(24):

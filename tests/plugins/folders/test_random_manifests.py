@@ -132,6 +132,7 @@ def test_a_manifest_is_read_right_or_refused_with_its_place(folder, table):
     assert not any(is_missing(name) for name in names)
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.text(alphabet='pathlbe,;\t"\n\r 1.ng\\/x', max_size=80), st.sampled_from((b"", b"\xff")))
 def test_any_text_is_a_table_or_refused_in_one_line(folder, text, tail):
@@ -142,6 +143,7 @@ def test_any_text_is_a_table_or_refused_in_one_line(folder, text, tail):
         assert "t.csv" in str(error) or "samples" in str(error)
 
 
+@pytest.mark.slow
 @settings(QUICK, max_examples=20)
 @given(st.lists(st.sampled_from(("No Tumor", "no_tumor", "glioma")), min_size=8, max_size=8))
 def test_no_manifest_makes_two_classes_of_two_spellings(folder, labels):

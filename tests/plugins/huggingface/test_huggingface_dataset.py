@@ -123,6 +123,7 @@ def test_class_folders_tell_the_label_where_the_metadata_do_not(put, open_) -> N
     assert sorted(set(samples.patients)) == ["p0", "p1"]
 
 
+@pytest.mark.slow
 def test_parquet_files_hold_images_class_names_and_parts(put, open_) -> None:
     names = ("meningioma", "glioma")
     label = {"label": datasets.ClassLabel(names=list(names))}
@@ -175,6 +176,7 @@ def test_a_column_of_addresses_is_not_followed(put, open_) -> None:
         open_()
 
 
+@pytest.mark.slow
 def test_whole_numbers_are_classes_and_fractions_are_measured(put, open_) -> None:
     images = [{"bytes": png(pixels(n)), "path": None} for n in range(4)]
     put({"train.parquet": parquet(image=images, grade=[10, 9, 9, 10], age=[61.5, 20.0, 33.0, 8.0])})

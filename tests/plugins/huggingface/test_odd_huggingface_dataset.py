@@ -51,6 +51,7 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(
         open_(options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["nan", "None", " ", "N/A"])
 def test_a_missing_label_or_patient_is_none(text: str, put, open_) -> None:
     image = [png(pixels(n, 8, 8)) for n in range(3)]

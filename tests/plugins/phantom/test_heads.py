@@ -180,6 +180,7 @@ def test_regions_are_nested_and_lie_within_the_head(masks):
         assert samples.read(i).max(axis=0)[labels[i] > 0].min() > 0
 
 
+@pytest.mark.slow
 def test_oedema_is_bright_in_flair_and_enhancement_in_t1_with_contrast_agent(masks):
     samples, labels = masks
     gain = {"oedema": [], "enhancing": []}

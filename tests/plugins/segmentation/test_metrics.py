@@ -111,6 +111,7 @@ def test_the_scores_of_a_patient_are_the_mean_of_its_scans(trained):
     np.testing.assert_allclose(of_patients, expected)
 
 
+@pytest.mark.slow
 def test_frames_have_a_column_for_each_region(trained):
     pytest.importorskip("pandas")
     found = read_results(trained, Registry.load(environ={}).metrics())

@@ -188,6 +188,7 @@ def test_what_cannot_be_trained_is_refused(setup, fields, message):
         fit_unet3d(setup(**fields))
 
 
+@pytest.mark.slow
 def test_one_side_of_two_places_is_enough(setup):
     fitted = fit_unet3d(setup(parameters={"epochs": 1, "patch": 2}, volume_size=(8, 8, 16)))
     assert len(fitted.predict(setup().val)) == 4

@@ -151,6 +151,7 @@ def test_a_detector_that_knows_the_cue_finds_none_in_blurred_tiles(open_tiles):
         assert 0.25 < auroc(cue(images, side), upright) < 0.75
 
 
+@pytest.mark.slow
 def test_blurred_tiles_are_the_sharp_ones_blurred(open_tiles):
     sharp = open_tiles("tiles:sharp,cases=4,tiles=1")
     blurred = open_tiles("tiles:blurred,cases=4,tiles=1")

@@ -73,6 +73,7 @@ def test_unknown_models_and_tags_are_no_members(member: str) -> None:
         list(resolve(member))
 
 
+@pytest.mark.slow
 def test_a_misspelt_name_is_answered_with_near_ones() -> None:
     with pytest.raises(UnknownName, match=r"did you mean .*timm:convnext_tiny\.in12k_ft_in1k"):
         backbone("timm:convnext_tiny.in12k_ft_in1")
@@ -103,6 +104,7 @@ def test_stages_hold_every_tensor_once_for_all_of_timms_model_files() -> None:
     assert len(models) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["caformer_s18", "poolformer_s12"])
 def test_a_model_of_which_timm_declares_no_cuts_is_cut_at_its_stages(name):
     import timm

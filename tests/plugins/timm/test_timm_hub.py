@@ -70,6 +70,7 @@ def test_a_file_once_fetched_needs_no_network(hub, run: Run) -> None:
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_offline_without_the_file_says_where_to_get_it_and_where_to_put_it(
     hub, run: Run, hugging_face_home: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_the_features_are_those_of_the_packages_own_network(loaded: LoadedBackbo
     assert features.max().item() == pytest.approx(5.853609, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [224, 192])
 def test_where_the_packages_network_is_installed_both_agree(
     size: int, loaded: LoadedBackbone, file: Path
@@ -85,6 +86,7 @@ def test_where_the_packages_network_is_installed_both_agree(
         torch.testing.assert_close(loaded.network(images), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_photographs_are_recognised(loaded: LoadedBackbone, file: Path) -> None:
     data = pytest.importorskip("skimage.data")
     last = read_state_dict(file)
@@ -109,6 +111,7 @@ def test_renaming_pairs_every_tensor_with_one_of_its_kind_and_shape(file: Path) 
     }
 
 
+@pytest.mark.slow
 def test_tensors_in_another_order_or_number_are_refused(file: Path) -> None:
     found = read_state_dict(file)
     backwards = dict(reversed(found.items()))

@@ -93,6 +93,7 @@ def load(
     return load_backbone(Backbone(architecture, weights), Workspace(folder), seed=0, size=64)
 
 
+@pytest.mark.slow
 def test_exactly_the_classifier_goes_and_all_else_is_proven(tmp_path: Path) -> None:
     whole = models.mobilenet_v3_small().state_dict()
 

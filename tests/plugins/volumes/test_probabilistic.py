@@ -68,6 +68,7 @@ def test_concrete_dropout_adds_the_divergence_from_its_prior(rate):
     assert float(ThinnedHead(5, 2, "mc", rate).penalty(samples, length)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 10.0])
 def test_the_divergence_alone_leads_to_the_rate_where_it_is_least(weight):
     """There l² ‖W‖² / (2 (1 − p)²) + D · log(p / (1 − p)) = 0; without weights p = 1/2."""
@@ -126,6 +127,7 @@ def test_a_draw_leaves_out_the_same_features_of_every_sample():
     assert torch.equal(alone[:, 0], drawn[:, 2])
 
 
+@pytest.mark.slow
 def test_draws_have_the_moments_of_dropout():
     """Mean w·x + b; variance of means Σ (wᵢ xᵢ)² p / (1 − p)."""
     head, rate = ThinnedHead(6, 1, "mc", 0.3), 0.3
