@@ -48,8 +48,8 @@ def train(
     engine = Engine(
         request.device,
         *ways,
-        60 * request.checkpoint_minutes,
-        request.keep_embeddings,
+        checkpoint_seconds=60 * request.checkpoint_minutes,
+        keep_embeddings=request.keep_embeddings,
     )
     registry, workspace = request.app.registry, request.app.workspace(offline=request.offline)
     here = request.executor is None and (at_once == 1 or is_one_gpu(request.device))

@@ -14,17 +14,17 @@ class Engine:
         compile: Compile networks with torch.compile, if that works.
         graphs: Replay training steps and batches of evaluation as CUDA graphs; None: on a GPU.
         checkpoint_seconds: The longest time within an epoch without a checkpoint.
+        keep_embeddings: Whether the features of each sample are stored with its scores.
         checkpoint_share: What checkpoints after epochs may take of the time; epochs of few images
             are as short as the writing of their network.
-        keep_embeddings: Whether the features of each sample are stored with its scores.
     """
 
     device: str = "cpu"
     compile: bool = False
     graphs: bool | None = None
     checkpoint_seconds: float = 300.0
-    checkpoint_share: float = 0.05
     keep_embeddings: bool = False
+    checkpoint_share: float = 0.05
 
     @property
     def replays(self) -> bool:
