@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +43,19 @@ def stopped_and_resumed(
     with pytest.raises(Stopped):
         attempt(stop)
     return attempt(epochs.append), epochs
+
+
+class Thrifty:
+    """Keeps no checkpoint after an epoch: each would take too much of the time."""
+
+    due = worthwhile = False
+
+    def __init__(self) -> None:
+        self.saved: list[Mapping[str, Any]] = []
+
+    def load(self) -> None:
+        """Return nothing: it is the first attempt."""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Save the state."""
+        self.saved.append(state)

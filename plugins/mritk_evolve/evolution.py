@@ -75,7 +75,8 @@ def _evolve(setup: Setup) -> Evolved:
                 )
             )
             began = now
-        if checkpoint is not None and (not left or checkpoint.due):
+        ended = not left and getattr(checkpoint, "worthwhile", True)
+        if checkpoint is not None and (ended or checkpoint.due):
             checkpoint.save({"line": line.state(), "best": best.state()})
 
     genome.write(line.parent)

@@ -59,7 +59,7 @@ def _train(setup: Setup, autoencoder: FaderAutoencoder) -> None:
                 extra=terms,
             )
         )
-        if checkpoint is not None:
+        if checkpoint is not None and getattr(checkpoint, "worthwhile", True):
             checkpoint.save({"epoch": epoch, "networks": autoencoder.state()})
     autoencoder.evaluate()
 

@@ -134,7 +134,7 @@ class MapTraining(ABC):
                     extra=self.of_epoch(),
                 )
             )
-            if checkpoint is not None:
+            if checkpoint is not None and getattr(checkpoint, "worthwhile", True):
                 checkpoint.save(
                     {
                         "epoch": epoch,

@@ -24,6 +24,7 @@ from mritk_evolve.mutation import descend
 from mritk_evolve.parameters import Evolution
 from mritk_evolve.population import Population
 from tests.plugins.evolve.conftest import VAL, build_small
+from tests.stopped import Thrifty
 
 LONG = {"epochs": 12, "population": 40, "elite": 4, "sigma": 0.08, "final_sigma": 0.04}
 
@@ -157,6 +158,13 @@ def test_another_seed_is_another_evolution(evolution):
 
 
 # -- stop and resume -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_checkpoints_that_take_too_much_of_the_time_are_left_out(evolution):
+    store = Thrifty()
+    fit_evolve(evolution(setup={"checkpoint": store}))
+    assert store.saved == []
 
 
 def train_until_killed(setup, monkeypatch, calls) -> None:

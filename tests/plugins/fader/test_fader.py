@@ -24,6 +24,7 @@ from mritk_fader.autoencoder import FaderAutoencoder
 from mritk_fader.fader import fit_fader
 from mritk_fader.recipe import FaderRecipe
 from tests.plugins.fader.conftest import COUNT, SITES, TEST, VAL, draw_shapes, make_setup
+from tests.stopped import Thrifty
 
 SEEDS = range(3)
 PLAIN, FADED = 0.0, 0.2
@@ -119,6 +120,13 @@ def test_a_site_that_the_decoder_does_not_know_is_refused_with_those_that_it_kno
 
 
 # -- how it is trained -----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_checkpoints_that_take_too_much_of_the_time_are_left_out(shapes):
+    store = Thrifty()
+    fit_fader(shapes(epochs=2, setup={"checkpoint": store}))
+    assert store.saved == []
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from mritk_segmentation.training import segmentation_loss
 from mritk_segmentation.unet import UNet
 from mritk_segmentation.unet3d import UNet3d, fit_unet3d
 from mritk_segmentation.unet_recipe import UNetRecipe
-from tests.stopped import stopped_and_resumed
+from tests.stopped import Thrifty, stopped_and_resumed
 from tests.test_segmentation import PLUGIN
 
 SIDE = 8
@@ -96,6 +96,13 @@ def test_stopped_it_ends_as_if_it_had_not_been(setup, tmp_path):
     for name, tensor in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], tensor)
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_checkpoints_that_take_too_much_of_the_time_are_left_out(setup):
+    store = Thrifty()
+    fit_unet3d(setup(parameters={"epochs": 2}, checkpoint=store))
+    assert store.saved == []
 
 
 def test_an_epoch_of_fixed_length_goes_on_where_the_last_one_ended(setup):
