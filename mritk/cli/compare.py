@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 if TYPE_CHECKING:
     from mritk.store.trial_file import TrialRecord
-    from mritk.store.trial_state import UnusableTrial
 
 
 @click.command()
@@ -61,17 +60,25 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
 
-    wanted = chosen(options)
-
-    def trials(folder: Path) -> Iterator[TrialRecord | UnusableTrial]:
-        for trial in ResultsFolder(folder).trials():
-            if isinstance(trial, UnusableTrial) or wanted(trial):
-                yield trial
-
+    # Whichever folder gives their data and protocol that name: they are paired by content.
+    wanted, folders = chosen(options), [list(ResultsFolder(path).trials()) for path in (base, head)]
+    contents = {
+        _content(trial)
+        for trial in chain(*folders)
+        if not isinstance(trial, UnusableTrial) and wanted(trial)
+    }
+    old, new = (
+        [
+            trial
+            for trial in trials
+            if isinstance(trial, UnusableTrial) or _content(trial) in contents
+        ]
+        for trials in folders
+    )
     rules = [Rule.from_text(rule) for rule in options["rules"]]
     found = compare_folders(
-        trials(base),
-        trials(head),
+        old,
+        new,
         metrics=options["metrics"],
         rules=rules,
         analysis=as_analysis(app, options),
@@ -82,3 +89,8 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     else:
         echo(comparisons_text(found, style, width))
     return found.exit_code
+
+
+def _content(trial: TrialRecord) -> tuple[str, str]:
+    """Return what tells data and protocol from others, whatever they are called."""
+    return trial.dataset_fingerprint, trial.fingerprint

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from mritk.errors import StoreError
+from mritk.errors import StoreError, Unavailable
 from mritk.store.folder import ResultsFolder
 from mritk.store.places import TRIALS
 
@@ -44,26 +44,35 @@ def wait_for(results: ResultsFolder) -> bool:
     return results.is_there()
 
 
-def when_there(results: ResultsFolder, write: Callable[[], T], *, returns: bool = True) -> T:
-    """Write into a results folder, again if it disappears meanwhile; return what ``write`` does.
+def when_there(results: ResultsFolder, write: Callable[[], T]) -> T:
+    """Write into a results folder once it is there, again if it disappears meanwhile.
 
-    A folder that is gone for good is created anew.
+    One that is gone for good is created anew.
 
     Args:
-        results: The folder.
-        write: Writes into it, and does not create it.
-        returns: Whether one that is gone is waited for.
+        results: The folder, which was there before.
+        write: Called to write into it; must not create it.
+
+    Returns:
+        What ``write`` returns.
 
     Raises:
         StoreError: It cannot be written.
+        Unavailable: It cannot be listed.
     """
+    refused = False
     while True:
-        is_back = returns and wait_for(results)
+        is_back = wait_for(results)
         if not is_back:
             with suppress(OSError):
                 (results.path / TRIALS).mkdir(parents=True, exist_ok=True)
         try:
-            return write()
-        except StoreError:
-            if not is_back or results.is_there():
+            written = write()
+        except (StoreError, Unavailable, OSError):
+            # It may have been away for a moment: what is refused twice is refused.
+            if not is_back or (refused and results.is_there()):
                 raise
+            refused = True
+            continue
+        if not is_back or results.is_there():  # not beneath the place of a disk that was gone
+            return written

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint
     from mritk.train.cost import CostMeter
 
+# What a record notes of its kept network.
+Kept: TypeAlias = dict[str, str | int]
+
 
 def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     trial: Trial,
@@ -39,7 +42,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     checkpoint_path: Path,
     *,
     model_path: Path | None = None,
-    when_there: Callable[[Callable[[], str]], str] = lambda write: write(),
+    when_there: Callable[[Callable[[], Kept]], Kept] = lambda write: write(),
     must_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[TrialRecord, MritkError | Exception | None]:
     """Train and score one trial, from its checkpoint if there is one.
@@ -57,7 +60,8 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
             network leaves nothing there. The record's note ``model`` tells that it was kept.
-        when_there: Calls what writes there once the results folder is there; returns what it does.
+        when_there: Calls a function that writes into the results folder once that is there, and
+            returns its result.
         must_stop: Tells whether the trial must end at its next checkpoint, which is due then.
 
     Returns:
@@ -207,7 +211,7 @@ def _keep_model(
     fitted: Fitted,
     record: TrialRecord,
     path: Path,
-    when_there: Callable[[Callable[[], str]], str],
+    when_there: Callable[[Callable[[], Kept]], Kept],
 ) -> None:
     """Write the trained network beside the trial files, and note its digest in the record."""
     from mritk.model.model_file import network_facts, write_model
@@ -217,5 +221,9 @@ def _keep_model(
         return
     network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
     metadata = model_metadata(record, facts)
-    digest = when_there(lambda: write_model(network, metadata, path))
-    record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
+
+    def write() -> Kept:
+        digest = write_model(network, metadata, path)
+        return {"sha256": digest, "bytes": path.stat().st_size}
+
+    record.notes["model"] = when_there(write)

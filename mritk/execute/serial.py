@@ -60,8 +60,6 @@ class SerialRun:
         threads: Number of threads on a processor; 0: one per available core.
         limits: Trials that do not fit are not begun; the one that is being trained when the run
             must end is checkpointed.
-        returns: Whether the results folder was there before: a trial that begins while it is gone
-            waits for it too, when it ends.
     """
 
     registry: Registry
@@ -71,7 +69,6 @@ class SerialRun:
     keep_models: bool = False
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
-    returns: bool = False
     _without_network: set[str] = field(default_factory=set, repr=False)
 
     def provenance(self, command: list[str]) -> dict[str, Any]:
@@ -147,7 +144,7 @@ class SerialRun:
     def _trained(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        started, there = time.perf_counter(), self.returns or self.results.is_there()
+        started = time.perf_counter()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
@@ -158,7 +155,7 @@ class SerialRun:
             on_epoch,
             checkpoint,
             model_path=model,
-            when_there=partial(when_there, self.results, returns=there),
+            when_there=partial(when_there, self.results),
             must_stop=lambda: self.limits.notice.given,
         )
         if error is not None and at_once() > 1 and _short_of_memory(error):
@@ -169,9 +166,9 @@ class SerialRun:
         def write() -> Path:
             if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
                 return self.results.trial_path(trial.id)  # by another process, meanwhile
-            return self.results.write(record, parents=1)
+            return self.results.write(record, create=False)
 
-        path = when_there(self.results, write, returns=there)
+        path = when_there(self.results, write)
         if error is None:
             self.results.discard_checkpoints([trial.id])
         seconds = time.perf_counter() - started

@@ -192,11 +192,11 @@ def _ready(job: Job, notice: Notice) -> _Ready:
     use_available_cores(job.at_once)
     own = Workspace.from_environment(offline=job.workspace.offline)
     if job.folder is None:
-        workspace, results, there = own, own_results(own, job.results), True
+        workspace, results = own, own_results(own, job.results)
         job = replace(job, stamp=stamp_of(results.trial_path(job.trial)))
     else:
         workspace, results = replace(job.workspace, scratch=own.scratch), ResultsFolder(job.results)
-        there = wait_for(results)  # it was when the run began
+        wait_for(results)  # it was there when the run began
     with _silent():
         registry = Registry.load(job.plugins)
         registry.workspace = workspace
@@ -216,9 +216,7 @@ def _ready(job: Job, notice: Notice) -> _Ready:
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     limits = Limits(notice)
-    run = SerialRun(
-        registry, results, workspace, engine, job.keep_models, limits=limits, returns=there
-    )
+    run = SerialRun(registry, results, workspace, engine, job.keep_models, limits=limits)
     return _Ready(job, trial, run)
 
 

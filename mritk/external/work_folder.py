@@ -52,7 +52,7 @@ class WorkFolder:
         if path.exists():
             logger.warning("%s is of another environment or program; the trial restarts", path)
             remove(path)
-        path.mkdir(parents=True)
+        path.mkdir()
         label.write_text(own, encoding="utf-8")
         return cls(path)
 

@@ -15,8 +15,8 @@ class Engine:
         graphs: Replay training steps and batches of evaluation as CUDA graphs; None: on a GPU.
         checkpoint_seconds: The longest time within an epoch without a checkpoint.
         keep_embeddings: Whether the features of each sample are stored with its scores.
-        checkpoint_share: What checkpoints after epochs may take of the time; epochs of few images
-            are as short as the writing of their network.
+        checkpoint_share: What checkpoints after epochs may take of the time: an epoch of few images
+            may take no longer than writing the network.
     """
 
     device: str = "cpu"

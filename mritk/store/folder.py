@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from shlex import quote
 
-from mritk.errors import StoreError, UsageError
+from mritk.errors import StoreError, Unavailable, UsageError
 from mritk.files.atomic import write_whole
 from mritk.files.draft import remove
 from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
@@ -130,20 +130,20 @@ class ResultsFolder:
                 if path.name.removeprefix(".").partition(".")[0] in unneeded:
                     remove(path)  # the trial is stored; doctor names what is left
 
-    def write(self, record: TrialRecord, *, parents: int | None = None) -> Path:
+    def write(self, record: TrialRecord, *, create: bool = True) -> Path:
         """Store a trial, replacing an earlier attempt at it, and return its path.
 
         What stands under its name and cannot be read is set aside, not overwritten.
 
         Args:
             record: The trial.
-            parents: See :func:`mritk.files.atomic.open_whole`.
+            create: Create the folder if it is not there.
 
         Raises:
             StoreError: It cannot be written.
         """
         path = self._made_free(record.id)
-        write_trial(record, path, parents=parents)
+        write_trial(record, path, parents=None if create else self._to_create(path))
         return path
 
     def write_content(self, trial_id: str, content: bytes) -> Path:
@@ -152,8 +152,13 @@ class ResultsFolder:
         See :meth:`write`.
         """
         path = self._made_free(trial_id)
-        write_whole(path, content, ADVICE, parents=1)
+        write_whole(path, content, ADVICE, parents=self._to_create(path))
         return path
+
+    def _to_create(self, path: Path) -> int:
+        """Return how many folders above a trial file may be created where the folder is there: that
+        of many trials, but not that of all, which an empty mount point lacks."""
+        return 0 if path.parent == self.path / TRIALS else 1
 
     def _made_free(self, trial_id: str) -> Path:
         """Return the place of a trial file, where nothing stands that cannot be read."""
@@ -290,13 +295,13 @@ class ResultsFolder:
         No trial depends on it: what goes wrong is a warning, and never takes the place of an error
         that ended the run.
         """
-        if not self.path.is_dir():  # deleted or moved meanwhile; it must not come to life again
+        if not self.is_there():  # deleted or moved meanwhile; it must not come to life again
             return
         with suppress(OSError):  # checkpoints are still in there, or there never was one
             (self.path / CHECKPOINTS).rmdir()
         try:
             self.rebuild_view()
-        except StoreError as error:
+        except (StoreError, Unavailable) as error:
             logger.warning("%s; 'mritk doctor --fix' recreates it", error)
 
     def rebuild_view(self) -> None:

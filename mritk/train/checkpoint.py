@@ -101,7 +101,7 @@ class Checkpoint:
     def worthwhile(self) -> bool:
         """True after an epoch if a checkpoint takes no more than its share of the time."""
         spent = time.monotonic() - self._written
-        return self.must_stop() or not self._cost or self.share * spent >= self._cost
+        return self.due or not self._cost or self.share * spent >= self._cost
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``state``: tensors and plain data. Training may change the tensors at once.

@@ -217,12 +217,13 @@ def test_the_trial_file_notes_the_digest(run, tmp_path):
 
 @pytest.mark.slow
 def test_the_model_is_there_before_the_trial_file(run, tmp_path, monkeypatch):
-    def full(self, record):
+    def full(self, record, **_):
         raise StoreError("no space left")
 
     monkeypatch.setattr(ResultsFolder, "write", full)
     ended, record = run()
     assert ended.code == 3
+    assert "no space left" in ended.err
     assert record is None
     assert len(list((tmp_path / "results" / "models").glob("*.safetensors"))) == 1
 

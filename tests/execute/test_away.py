@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.errors import StoreError
+from mritk.errors import StoreError, Unavailable
 from mritk.execute.away import wait_for, when_there
 from mritk.model.model_file import write_model
 from mritk.store.folder import ResultsFolder
@@ -27,7 +28,7 @@ RESULTS = Path({results!r})
 
 
 def come_back():
-    time.sleep(1.5)
+    time.sleep(3)
     RESULTS.with_name("elsewhere").rename(RESULTS)
 
 
@@ -80,35 +81,81 @@ def test_one_that_is_gone_for_good_is_not_waited_for_forever(results, quick, mon
     assert not results.is_there()
 
 
+@pytest.fixture
+def returns(results, monkeypatch):
+    """Take the folder away, in whole or from its mount point; it is back at the second look."""
+    away = results.path.with_name("away")
+
+    def come_back(seconds):
+        if results.path.exists():
+            shutil.rmtree(results.path)
+        away.rename(results.path)
+
+    monkeypatch.setattr("mritk.execute.away.time.sleep", come_back)
+
+    def go(*, mounted):
+        results.path.rename(away)
+        if mounted:
+            results.path.mkdir()
+
+    return go
+
+
+@pytest.mark.parametrize("mounted", [False, True])
 def test_what_disappears_between_the_look_and_the_writing_is_waited_for_again(
-    results, make_record, quick, monkeypatch
+    results, make_record, returns, mounted
 ):
-    away, record = results.path.with_name("away"), make_record()
     attempts = []
 
     def write():
         attempts.append(results.is_there())
         if len(attempts) == 1:
-            results.path.rename(away)
-            threading.Timer(0.1, away.rename, [results.path]).start()
-        return results.write(record, parents=1)
+            returns(mounted=mounted)
+        return results.write(make_record(), create=False)
 
     assert when_there(results, write).is_file()
     assert attempts == [True, True]
-    assert not away.exists()
+
+
+def test_what_was_written_beneath_a_place_without_its_disk_is_written_again(results, returns):
+    place = model_path(results, "a")
+    attempts = []
+
+    def write():
+        attempts.append(results.is_there())
+        if len(attempts) == 1:
+            returns(mounted=True)
+        return write_model(nn.Linear(1, 1), {}, place)
+
+    when_there(results, write)
+    assert len(attempts) == 2
+    assert place.is_file()
+
+
+@pytest.mark.parametrize("error", [StoreError, Unavailable, OSError])
+def test_what_was_away_for_a_moment_only_is_written_at_once(results, error):
+    refusals = [error("stale file handle")]
+
+    def write():
+        if refusals:
+            raise refusals.pop()
+        return "written"
+
+    assert when_there(results, write) == "written"
 
 
 def test_one_that_is_gone_for_good_is_created_anew(results, make_record, quick, monkeypatch):
     monkeypatch.setattr("mritk.execute.away.PATIENCE_S", 0.05)
     results.path.rename(results.path.with_name("away"))
-    assert when_there(results, lambda: results.write(make_record(), parents=1)).is_file()
+    assert when_there(results, lambda: results.write(make_record(), create=False)).is_file()
 
 
-def test_one_that_cannot_be_written_is_an_error_at_once(results, make_record):
-    results.trial_path("of another").parent.rmdir()
-    (results.path / "trials").write_text("")  # a file in the way of the folder
-    with pytest.raises(StoreError, match="File exists; free space or choose"):
-        when_there(results, lambda: results.write(make_record(), parents=1), returns=False)
+def test_one_that_cannot_be_written_is_an_error_at_once(results):
+    def write():
+        raise StoreError("no space left")
+
+    with pytest.raises(StoreError, match="no space left"):
+        when_there(results, write)
 
 
 def write_index(results):
@@ -168,6 +215,8 @@ def test_a_run_outlasts_it(run_toy, tmp_path, executor):
     chosen = ("--executor", executor) if executor else ()
     ended = run_toy("--seeds", 2, "--keep-models", "-p", tmp_path / "away.py", *chosen)
     assert ended.code == 0, ended.err
+    if not executor:
+        assert "has disappeared; waiting" in ended.err
     trials = list(ResultsFolder(path).trials())
     assert [trial.status for trial in trials] == ["finished"] * 2
     assert all(model_path(ResultsFolder(path), trial.id).is_file() for trial in trials)

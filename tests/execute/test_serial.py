@@ -158,11 +158,13 @@ def test_the_end_of_a_run_is_announced_also_when_it_is_interrupted(run_toy, diar
 
 @pytest.mark.slow
 def test_the_end_of_a_run_is_announced_also_when_the_disk_is_full(run_toy, diary, monkeypatch):
-    def full(self, record):
+    def full(self, record, **_):
         raise StoreError("no space left")
 
     monkeypatch.setattr(ResultsFolder, "write", full)
-    assert run_toy("--seeds", 2, "-p", diary).code == 3
+    ended = run_toy("--seeds", 2, "-p", diary)
+    assert ended.code == 3
+    assert "no space left" in ended.err
     assert lines(diary)[-1] == "end of 0"
 
 

@@ -43,7 +43,10 @@ def meanwhile(run_toy, toy, tmp_path):
     ],
     ids=["deleted", "moved", "one file deleted"],
 )
-def test_a_trial_that_is_not_there_any_more_is_lost_and_the_others_are_kept(meanwhile, what):
+def test_a_trial_that_is_not_there_any_more_is_lost_and_the_others_are_kept(
+    meanwhile, what, monkeypatch
+):
+    monkeypatch.setattr("mritk.execute.away.PATIENCE_S", 0.1)
     ended, folder = meanwhile(what)
     assert ended.code == 3
     assert "lost: tiny@scratch on bands seed 0" in ended.err
