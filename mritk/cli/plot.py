@@ -94,8 +94,15 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     held = kind not in FROM_SCORES
     with TrialIndex(ResultsFolder(results), analysis, [metric], wanted, held=held) as index:
         board = build_leaderboard(index.trials(), sort=metric, analysis=analysis, kept=index)
+    for message in board.damaged:
+        say(f"mritk: not read: {message}")
     tables = _finished(board.tables, results)
     if kind == CURVE:
+        if len(metrics := {table.metrics[0].name for table in tables}) > 1:
+            raise UsageError(
+                f"tables have different metrics ({', '.join(sorted(metrics))}); select some with "
+                "--dataset"
+            )
         figure = curve(tables, tables[0].metrics[0], options["over"])
     else:
         table, shared = labelled(_only(tables, results))

@@ -27,6 +27,7 @@ from mritk.evaluate.friedman import (
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.rounding import rounded
+from mritk.results.row_keys import named_alike
 from mritk.results.table import Table
 
 OF_THE_DATASET = ("dataset", "dataset_fingerprint", "scheme")
@@ -44,7 +45,7 @@ class AcrossDatasets:
         scores: (D, B) means over the trials.
         ranks: (B,) average ranks, 1 the best.
         pairs: What the test says of each pair of rows.
-        left_out: Rows that some dataset lacks.
+        left_out: Rows that some dataset lacks, in whole or in some folds.
         friedman: Friedman's test; None for the Bayesian one.
         rope: Half the width of the region of practical equivalence of the Bayesian one.
     """
@@ -104,10 +105,9 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
             f"{where}: several tables of {', '.join(twice)} (different data or split), but a "
             "dataset counts once; move one of them to another results folder"
         )
-    means = [
-        {row.name: row.cells[metric.name].mean for row in table.rows if row.trials}
-        for table in tables
-    ]
+    if mixed := named_alike(tables):
+        raise UsageError(f"{where}: {mixed}; use --group-by augmentation")
+    means = [_means(table, metric) for table in tables]
     every = list(dict.fromkeys(name for of_table in means for name in of_table))
     names = [name for name in every if all(_known(of_table, name) for of_table in means)]
     if not names:
@@ -131,6 +131,16 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     if ropes is None:
         return _by_friedman(found, where)
     return _by_signed_ranks(replace(found, rope=ropes[metric.name]), where)
+
+
+def _means(table: Table, metric: Metric) -> dict[str, float]:
+    """Return the mean of each row, nan of one that lacks folds that another row has."""
+    trained = [row for row in table.rows if row.trials]
+    folds = {fold for row in trained for fold in row.folds}
+    return {
+        row.name: row.cells[metric.name].mean if folds <= set(row.folds) else math.nan
+        for row in trained
+    }
 
 
 def _require_same_cases(tables: Sequence[Table], metric: Metric, names: Sequence[str]) -> None:

@@ -156,7 +156,7 @@ def _across_notes(found: AcrossDatasets) -> list[str]:
             )
     notes.append(f"{VERDICT} Differences are means over datasets, without an interval.")
     if found.left_out:
-        notes.append(f"Excluded, not on every dataset: {', '.join(found.left_out)}.")
+        notes.append(f"Excluded, not on every dataset in all folds: {', '.join(found.left_out)}.")
     return notes
 
 

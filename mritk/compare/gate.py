@@ -131,6 +131,7 @@ def compare_folders(
 
     Raises:
         UnknownName: A metric that does not exist.
+        UsageError: A metric has no direction, or a task none of the metrics.
     """
     wanted = list(dict.fromkeys((*metrics, *(rule.metric for rule in rules))))
     for name in wanted:
@@ -151,7 +152,16 @@ def _changes(
     some = next(iter(table.values()))[0][0]
     known = {m.name: m for m in metrics_of(some.task, extra=analysis.extra_metrics, shown=False)}
     chosen = [known[name] for name in wanted if name in known]
-    chosen = chosen or ([] if wanted else [metrics_of(some.task)[0]])
+    if wanted and not chosen:
+        are = "are no metrics" if len(wanted) > 1 else "is no metric"
+        raise UsageError(
+            f"{' and '.join(wanted)} {are} of {some.task.kind}, the task of {some.dataset}; add "
+            "one of its metrics, or select other data with --dataset"
+        )
+    chosen = chosen or [metrics_of(some.task)[0]]
+    for metric in chosen:
+        if metric.higher_is_better is None:
+            raise UsageError(f"{metric.name} has no direction; no change is better or worse")
     rows: dict[str, list[Scored]] = {}
     try:
         for name, (old, new) in table.items():

@@ -104,7 +104,10 @@ class PairedRows:
                 "per row that share training samples and differ in scores; test each with "
                 "--group-by fold, or all by --test corrected_t or --test bootstrap"
             )
-        return ones[keys[0]][0], others[keys[0]][0]
+        one, other = ones[keys[0]][0], others[keys[0]][0]
+        if self.table.task.classes and not np.isfinite([*one.score.flat, *other.score.flat]).all():
+            raise Undefined("some scores are NaN or infinite")
+        return one, other
 
     def per_fold(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the metric of both rows in every fold, (folds,) each; means over seeds.

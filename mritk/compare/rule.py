@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mritk.errors import UsageError
 
 RULE = re.compile(
-    r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*"
+    r"^\s*(?P<metric>\w+(\[[^\]]+\])?)\s*(?P<sign>[<>])\s*"
     r"(?P<number>[-+]?(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?P<unit>pt)?\s*$"
 )
 

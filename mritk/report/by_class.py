@@ -78,5 +78,7 @@ def _over_trials(values: Sequence[Value]) -> Shown:
     if not defined:
         return Shown(f"nan: {values[0].reason}", "")
     mean = float(np.mean(defined))
-    spread = f"± {np.std(defined, ddof=1):.3f}" if len(defined) > 1 else ""
-    return Shown(f"{mean:.3f}", repr(mean), spread)
+    told = [f"± {np.std(defined, ddof=1):.3f}"] if len(defined) > 1 else []
+    if len(defined) < len(values):
+        told.append(f"({len(defined)} of {len(values)} trials)")
+    return Shown(f"{mean:.3f}", repr(mean), " ".join(told))

@@ -76,8 +76,8 @@ def colour(number: int) -> str:
 
 
 def dash(number: int) -> str | tuple[int, tuple[int, ...]]:
-    """Return the dashes of row ``number``, which change before colours come round again."""
-    return DASHES[number % len(DASHES)]
+    """Return the dashes of row ``number``: others when its colour comes round again."""
+    return DASHES[(number + number // len(COLOURS)) % len(DASHES)]
 
 
 def short(name: str) -> str:

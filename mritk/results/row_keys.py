@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from mritk.errors import UsageError
-from mritk.results.table import row_name
+from mritk.results.table import Table, row_name
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_facts import TrialFacts
 from mritk.text.natural_order import natural
@@ -142,3 +142,19 @@ def shared_protocol(names: Mapping[str, str]) -> dict[str, str]:
         ((fingerprint, name),) = names.items()
         return {"protocol": name, "fingerprint": fingerprint}
     return {"protocol": ", ".join(sorted(names.values(), key=natural)), "fingerprint": ""}
+
+
+def named_alike(tables: Iterable[Table]) -> str:
+    """Return which row has another augmentation in another table, where each has only one; or
+    nothing."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for table in tables:
+        for row in table.rows:
+            if row.trials:
+                found[row.name].add(row.keys["augmentation"])
+    for name, augmentations in found.items():
+        if len(augmentations) > 1:
+            return (
+                f"{name} was trained with {' and '.join(sorted(augmentations))} in different tables"
+            )
+    return ""

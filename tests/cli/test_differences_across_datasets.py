@@ -87,3 +87,38 @@ def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, a
     if code:
         assert "set4, net0 and net2: HD95 (mm) leaves out 2 cases of one row only" in ended.err
         assert mritk("differences", folder, "--across", "datasets", "--metric", "dice").code == 0
+
+
+def test_one_name_for_two_augmentations_is_no_row(mritk, store):
+    trials = [
+        made_trial(name, right, dataset=f"set{d}", dataset_fingerprint=str(d) * 64)
+        for d in range(6)
+        for name, right in {"a": 0.9, "b": 0.7, "c": 0.8}.items()
+    ]
+    for trial in trials[-3:]:
+        trial.augmentation = "flip"
+    ended = mritk("differences", store(*trials), "--across", "datasets")
+    assert ended.code == 2
+    assert "was trained with flip and none in different tables; use --group-by" in ended.err
+
+
+@pytest.mark.slow
+def test_a_row_that_lacks_a_fold_of_a_dataset_is_left_out_and_named(mritk, store):
+    trials = [
+        made_trial(
+            *(name, right),
+            dataset=f"set{d}",
+            dataset_fingerprint=str(d) * 64,
+            scheme="kfold",
+            fold=fold,
+            folds=2,
+            draw=2 * d + fold,
+        )
+        for d in range(6)
+        for fold in (0, 1)
+        for name, right in {"a": 0.9, "b": 0.7, "c": 0.6, "partial": 0.8}.items()
+        if (d, fold, name) != (3, 1, "partial")
+    ]
+    (found,) = as_json(mritk, store(*trials), "--across", "datasets")
+    assert found["left_out"] == ["partial"]
+    assert sorted(found["ranks"]) == ["a", "b", "c"]

@@ -210,3 +210,12 @@ def test_an_error_in_years_has_no_usual_rope(mritk, store):
     assert table["metric"] == "mae"
     assert (table["pairs"][0]["first"], table["pairs"][0]["verdict"]) == ("near", "better")
     assert mritk("differences", folder, "--test", "delong").code == 2
+
+
+@pytest.mark.parametrize("test", ["mcnemar", "delong"])
+def test_scores_that_are_no_numbers_are_not_tested(mritk, store, test):
+    broken = made_trial("b", 0.7)
+    broken.predictions["test"].score[0, 0] = np.nan
+    ended = mritk("differences", store(made_trial("a", 0.9), broken), "--test", test)
+    assert ended.code == 2
+    assert "some scores are NaN or infinite" in ended.err

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from mritk import Regression
 from mritk.compare.gate import compare_folders
 from mritk.compare.gate_text import comparisons_as_data, comparisons_text, headline
 from mritk.compare.rule import Rule
@@ -78,6 +79,7 @@ def test_a_rule_fails_only_what_is_shown_to_be_beyond_the_tolerance(make_trial):
         ("log_loss>0.05", Rule("log_loss", False, 0.05)),
         (" mae > 1e-2 ", Rule("mae", False, 0.01)),
         ("mcc < 0", Rule("mcc", True, 0.0)),
+        ("dice[WT] < -1pt", Rule("dice[WT]", True, -0.01)),
     ],
 )
 def test_rules_are_read(text, rule):
@@ -250,3 +252,24 @@ def test_the_data_hold_what_the_text_holds(make_trial):
     assert data["regressions"] == ["tiny@scratch: balanced_accuracy"]
     assert change["verdict"] == "worse"
     assert math.isclose(change["difference"], change["head"] - change["base"])
+
+
+@pytest.fixture
+def of_ages(make_record):
+    """A trial that predicts ages."""
+    ages = make_record(dataset="ages", dataset_fingerprint="a" * 64, task=Regression(unit="years"))
+    test = ages.predictions["test"]
+    test.target, test.score = test.target.astype(float), test.score[:, 0].copy()
+    ages.predictions = {"val": test, "test": test}
+    return ages
+
+
+def test_a_metric_without_a_direction_judges_nothing(of_ages):
+    with pytest.raises(UsageError, match="bias has no direction"):
+        compared([of_ages], [of_ages], metrics=["bias"])
+
+
+def test_a_dataset_whose_task_lacks_the_metric_is_no_pass(make_trial, of_ages):
+    both = [make_trial(0.9), of_ages]
+    with pytest.raises(UsageError, match="is no metric of regression, the task of ages"):
+        compared(both, both, rules=[Rule.from_text("balanced_accuracy < -1pt")])

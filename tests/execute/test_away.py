@@ -209,14 +209,14 @@ def test_nor_does_one_that_is_being_written_when_it_goes(results, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", [None, "processes"])
-def test_a_run_outlasts_it(run_toy, tmp_path, executor):
+def test_a_run_outlasts_it(run_toy, tmp_path, executor, caplog):
     path = tmp_path / "results"
     (tmp_path / "away.py").write_text(AWAY.format(results=str(path)))
     chosen = ("--executor", executor) if executor else ()
     ended = run_toy("--seeds", 2, "--keep-models", "-p", tmp_path / "away.py", *chosen)
     assert ended.code == 0, ended.err
     if not executor:
-        assert "has disappeared; waiting" in ended.err
+        assert "has disappeared; waiting" in caplog.text
     trials = list(ResultsFolder(path).trials())
     assert [trial.status for trial in trials] == ["finished"] * 2
     assert all(model_path(ResultsFolder(path), trial.id).is_file() for trial in trials)

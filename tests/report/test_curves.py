@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from mritk import Regression
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.report.figures.curve import curve
@@ -202,3 +203,32 @@ def test_plot_draws_a_curve_of_a_varied_run(varied_records, mritk, tmp_path):
     path = tmp_path / "curve.svg"
     assert mritk("plot", "curve", tmp_path / "results", "-o", path, "--resamples", 100).code == 0
     assert "split.shots" in path.read_text()
+
+
+def test_a_row_of_the_second_dataset_alone_is_in_the_legend(varied_records):
+    records = [r for r in varied_records() if (r.dataset, r.backbone) != ("one", "plain@scratch")]
+    board = build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW)
+    (legend,) = curve(board.tables, board.tables[0].metrics[0]).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["plain@imagenet", "plain@scratch"]
+
+
+def test_one_name_for_two_augmentations_is_refused(varied_records):
+    records = varied_records()
+    for record in records:
+        record.augmentation = "flip" if record.dataset == "two" else "none"
+    board = build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW)
+    with pytest.raises(UsageError, match="was trained with flip and none in different tables"):
+        curve(board.tables, board.tables[0].metrics[0])
+
+
+def test_plot_draws_no_curve_of_several_metrics(varied_records, make_record, mritk, tmp_path):
+    folder = ResultsFolder(tmp_path / "results")
+    ages = make_record(task=Regression(unit="years"))
+    test = ages.predictions["test"]
+    test.target, test.score = test.target.astype(float), test.score[:, 0].copy()
+    ages.predictions = {"val": test, "test": test}
+    for record in [*varied_records(), ages]:
+        folder.write(replace(record, id=f"{uuid4()}"))
+    ended = mritk("plot", "curve", tmp_path / "results")
+    assert ended.code == 2
+    assert "tables have different metrics (balanced_accuracy, mae)" in ended.err

@@ -134,6 +134,16 @@ def test_classes_are_scored_over_all_trials_of_each_row(board):
         assert (line.support, line.prevalence) == (30, "33.3%")
 
 
+def test_of_a_class_that_some_trials_cannot_be_scored_in_their_number_is_told(make_record):
+    """Nothing was taken for that class: its PPV is not defined."""
+    sound, never = make_record(seed=0), make_record(seed=1)
+    score = never.predictions["test"].score
+    score[:] = np.where(np.arange(score.shape[1]) == 0, 1.0, 0.0)
+    (found,) = by_class(build_leaderboard([sound, never]).tables[0])
+    assert found.lines[1].values["PPV"].detail.endswith("(1 of 2 trials)")
+    assert "of 2 trials" not in found.lines[0].values["PPV"].detail
+
+
 @pytest.mark.parametrize(("scheme", "support"), [("kfold", 4), ("holdout", 2)])
 def test_samples_of_a_class_are_counted_once_over_the_trials_of_each_seed(
     make_record, scheme, support

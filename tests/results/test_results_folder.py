@@ -157,6 +157,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_trained(t
 
 
 def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder):
+    folder.require_writable()
     one, other = (folder.checkpoint_path(name) for name in ("one", "other"))
     torn = one.with_name(f".{one.name}.tmp")
     one.parent.mkdir(parents=True)

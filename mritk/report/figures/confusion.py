@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
-from mritk.report.scored import scored_rows
+from mritk.report.scored import drawn_rows
 from mritk.report.style import STYLE, legend_below, panels, rest_note, short, title_of, width_of
 from mritk.results.table import Table
 
@@ -22,11 +22,11 @@ def confusion(table: Table) -> Figure:
     """Draw one matrix for each of the first rows: shares of the true class, counts of all trials.
 
     Raises:
-        UsageError: The task has no classes.
+        UsageError: The task has no classes, or no row has predictions to draw.
     """
     if not table.task.classes:
         raise UsageError(f"{table.task.kind} has no confusion matrix")
-    names, rows = [short(name) for name in table.task.classes], scored_rows(table)
+    names, rows = [short(name) for name in table.task.classes], drawn_rows(table)
     side, names_take = 0.8 + 0.42 * len(names), width_of(names)
     with rc_context(STYLE):
         shown = rows[:MOST]

@@ -26,6 +26,7 @@ from mritk.report.style import (
     short,
     title_of,
 )
+from mritk.results.row_keys import named_alike
 from mritk.results.table import Cell, Row, Table
 from mritk.text.listed import first_few
 from mritk.text.natural_order import is_all, value_order, value_text
@@ -66,6 +67,8 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         UsageError: There is no such key, or a dataset has two tables for one of its values.
     """
     tables = [part for table in tables for part in table.by_protocol]
+    if mixed := named_alike(tables):
+        raise UsageError(f"{mixed}; select tables with --dataset and --protocol")
     protocols = [{**UNSTATED, **table.protocol.flat} for table in tables]
     key = over or _only_difference(protocols)
     _require_one_each(tables, protocols, key)
@@ -91,10 +94,13 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         for panel in axes:  # one scale, so that datasets can be compared
             panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
         axes[0].set_ylabel(axis_label(metric).replace(" (", "\n("))  # one line is too high
-        handles, labels = axes[0].get_legend_handles_labels()
+        lines: dict[str, Any] = {}
+        for panel in axes:
+            handles, labels = panel.get_legend_handles_labels()
+            lines |= dict(zip(labels, handles, strict=True))
         cells = [row.cells[metric.name] for table in tables for row in table.rows]
         told = BANDS if any(map(_interval, cells)) else ""
-        kinds = list(zip(map(short, labels), handles, strict=True))
+        kinds = [(short(name), lines[name]) for name in names if name in lines]
         legend_below(figure, kinds, columns=2, note=told)
     return figure
 

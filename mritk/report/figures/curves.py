@@ -17,7 +17,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.run_values import Scored
 from mritk.lazy_import import lazy
-from mritk.report.scored import scored_rows
+from mritk.report.scored import drawn_rows
 from mritk.report.style import (
     INK,
     STYLE,
@@ -67,7 +67,7 @@ def _curves(table: Table, kind: Kind) -> Figure:
     task = table.task
     if not task.classes:
         raise UsageError(f"{task.kind} has no ROC or precision–recall curve")
-    rows = scored_rows(table)
+    rows = drawn_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]
         figure, axes = panels(len(task.classes), columns=COLUMNS, width=2.6, height=2.5)

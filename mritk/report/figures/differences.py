@@ -23,7 +23,7 @@ def differences(table: Table, metric: Metric) -> Figure:
     """Draw row minus column; framed where significant, in brackets where nothing was tested.
 
     Raises:
-        UsageError: Fewer than two rows have a score.
+        UsageError: Fewer than two rows have a score, or no difference is known.
     """
     names = [row.name for row in table.rows if row.cells[metric.name].defined]
     if len(names) < 2:
@@ -37,7 +37,9 @@ def differences(table: Table, metric: Metric) -> Figure:
             values[i, j], values[j, i] = pair.difference, -pair.difference
             decided[i, j] = decided[j, i] = pair.verdict is not Verdict.CANNOT_TELL
             tested[i, j] = tested[j, i] = pair.tested
-    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    if not np.isfinite(values).any():
+        raise UsageError(f"there are no differences in {metric.label} to draw")
+    largest = float(np.nanmax(np.abs(values)))
     side, names_take = 1.8 + 0.62 * len(names), width_of(names)
     with rc_context(STYLE):
         figure, (axes,) = panels(1, width=side + names_take, height=side - 1 + names_take)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
-from mritk.report.scored import scored_rows
+from mritk.report.scored import drawn_rows
 from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
 
@@ -26,18 +26,19 @@ def reliability(table: Table) -> Figure:
     Bars at the foot show where decisions lie; on the line, confidence is what it says.
 
     Raises:
-        UsageError: The task has no classes.
+        UsageError: The task has no classes, or no row has predictions to draw.
     """
     if not table.task.classes:
         raise UsageError(f"{table.task.kind} has no reliability diagram")
-    rows = scored_rows(table)
+    rows = drawn_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]
         figure, axes = panels(len(shown), columns=COLUMNS)
         kinds: dict[str, Line2D | BarContainer] = {}
         for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
-            error, own = _diagram(panel, trials)
-            kinds |= own
+            kinds |= _diagram(panel, trials)
+            # The mean over trials, as in the table.
+            error = np.mean([reliability_of(t.target, t.score).error for t in trials])
             panel.set(title=f"{title_of(row.name)}\nECE {error:.3f}", xlabel="confidence")
             panel.set(xlim=(0, 1), ylim=(0, 1.02))
             if number % COLUMNS == 0:
@@ -46,8 +47,8 @@ def reliability(table: Table) -> Figure:
     return figure
 
 
-def _diagram(panel: Axes, trials: list[Scored]) -> tuple[float, dict[str, Line2D | BarContainer]]:
-    """Draw one diagram; return the calibration error, and the kinds of marks by their meaning."""
+def _diagram(panel: Axes, trials: list[Scored]) -> dict[str, Line2D | BarContainer]:
+    """Draw one diagram; return the kinds of marks by their meaning."""
     found = reliability_of(
         np.concatenate([trial.target for trial in trials]),
         np.concatenate([trial.score for trial in trials]),
@@ -57,7 +58,7 @@ def _diagram(panel: Axes, trials: list[Scored]) -> tuple[float, dict[str, Line2D
     bars = panel.bar(middle, FOOT * share / share.max(), 1 / len(middle), color=RULE)
     (perfect,) = panel.plot([0, 1], [0, 1], color=RULE, lw=1)
     (line,) = panel.plot(found.confidence[some], found.accuracy[some], "o-", color=COLOURS[0], ms=3)
-    return found.error, {
+    return {
         "accuracy per bin": line,
         "perfect calibration": perfect,
         "proportion of decisions (not to scale)": bars,
