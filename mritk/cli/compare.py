@@ -60,22 +60,20 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
 
-    # Whichever folder gives their data and protocol that name: they are paired by content.
-    wanted, folders = chosen(options), [list(ResultsFolder(path).trials()) for path in (base, head)]
-    contents = {
-        _content(trial)
-        for trial in chain(*folders)
-        if not isinstance(trial, UnusableTrial) and wanted(trial)
-    }
-    old, new = (
-        [
-            trial
-            for trial in trials
-            if isinstance(trial, UnusableTrial) or _content(trial) in contents
-        ]
-        for trials in folders
-    )
     rules = [Rule.from_text(rule) for rule in options["rules"]]
+    old, new = (ResultsFolder(path).trials() for path in (base, head))
+    if options["datasets"] or options["protocols"]:
+        # Whichever folder gives their data and protocol that name: they are paired by content.
+        wanted, every = chosen(options), (ResultsFolder(path).trials() for path in (base, head))
+        contents = {
+            _content(trial)
+            for trial in chain.from_iterable(every)
+            if not isinstance(trial, UnusableTrial) and wanted(trial)
+        }
+        old, new = (
+            (t for t in trials if isinstance(t, UnusableTrial) or _content(t) in contents)
+            for trials in (old, new)
+        )
     found = compare_folders(
         old,
         new,

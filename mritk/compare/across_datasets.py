@@ -111,7 +111,9 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     every = list(dict.fromkeys(name for of_table in means for name in of_table))
     names = [name for name in every if all(_known(of_table, name) for of_table in means)]
     if not names:
-        raise UsageError(f"{where}: no row has a {metric.label} on all of {', '.join(datasets)}")
+        raise UsageError(
+            f"{where}: no row has a value of {metric.label} on all of {', '.join(datasets)}"
+        )
     _require_same_cases(tables, metric, names)
     scores = rounded(np.asarray([[of_table[name] for name in names] for of_table in means]))
     better = bool(metric.higher_is_better)

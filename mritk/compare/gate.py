@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,8 +50,9 @@ class Change:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the head is better or worse than the base."""
-        return self.comparison.verdict
+        """Whether the head is better or worse than the base, where the metric has a direction."""
+        directed = self.metric.higher_is_better is not None
+        return self.comparison.verdict if directed else Verdict.CANNOT_TELL
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,9 @@ def compare_folders(
         find_metric(name, extra=analysis.extra_metrics)
     pairs = PairedTrials.of(base, head)
     changes = [
-        change for table in pairs.rows.values() for change in _changes(table, wanted, analysis)
+        change
+        for table in pairs.rows.values()
+        for change in _changes(table, wanted, analysis, {rule.metric for rule in rules})
     ]
     return Comparisons(_judged(changes, rules), pairs, bool(rules))
 
@@ -147,6 +150,7 @@ def _changes(
     table: Mapping[str, Sequence[Sequence[TrialRecord]]],
     wanted: Sequence[str],
     analysis: Analysis,
+    ruled: Set[str],
 ) -> list[Change]:
     """Return the changes of the rows of one table, not yet corrected for their number."""
     some = next(iter(table.values()))[0][0]
@@ -160,8 +164,11 @@ def _changes(
         )
     chosen = chosen or [metrics_of(some.task)[0]]
     for metric in chosen:
-        if metric.higher_is_better is None:
-            raise UsageError(f"{metric.name} has no direction; no change is better or worse")
+        if metric.higher_is_better is None and metric.name not in ruled:
+            raise UsageError(
+                f"{metric.name} has no direction: no change is better or worse; give a rule, such "
+                f"as --fail-on '{metric.name} > 0.5'"
+            )
     rows: dict[str, list[Scored]] = {}
     try:
         for name, (old, new) in table.items():

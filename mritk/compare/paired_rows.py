@@ -105,7 +105,8 @@ class PairedRows:
                 "--group-by fold, or all by --test corrected_t or --test bootstrap"
             )
         one, other = ones[keys[0]][0], others[keys[0]][0]
-        if self.table.task.classes and not np.isfinite([*one.score.flat, *other.score.flat]).all():
+        finite = all(np.isfinite(scored.score).all() for scored in (one, other))
+        if self.table.task.classes and not finite:
             raise Undefined("some scores are NaN or infinite")
         return one, other
 

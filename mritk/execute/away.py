@@ -28,7 +28,7 @@ def wait_for(results: ResultsFolder) -> bool:
     """Wait until a results folder that was there is there again; tell about it once.
 
     Returns:
-        Whether it is; otherwise it is gone for good.
+        Whether it is; otherwise it is gone for good, and is created anew.
     """
     if results.is_there():
         return True
@@ -41,13 +41,15 @@ def wait_for(results: ResultsFolder) -> bool:
     until = time.monotonic() + PATIENCE_S
     while not results.is_there() and time.monotonic() < until:
         time.sleep(LOOK_S)
-    return results.is_there()
+    if results.is_there():
+        return True
+    with suppress(OSError):  # whoever writes there is told
+        (results.path / TRIALS).mkdir(parents=True, exist_ok=True)
+    return False
 
 
 def when_there(results: ResultsFolder, write: Callable[[], T]) -> T:
     """Write into a results folder once it is there, again if it disappears meanwhile.
-
-    One that is gone for good is created anew.
 
     Args:
         results: The folder, which was there before.
@@ -63,9 +65,6 @@ def when_there(results: ResultsFolder, write: Callable[[], T]) -> T:
     refused = False
     while True:
         is_back = wait_for(results)
-        if not is_back:
-            with suppress(OSError):
-                (results.path / TRIALS).mkdir(parents=True, exist_ok=True)
         try:
             written = write()
         except (StoreError, Unavailable, OSError):

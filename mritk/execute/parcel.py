@@ -7,7 +7,6 @@ finished files to the run.
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from mritk.files.atomic import write_whole
 from mritk.files.workspace import Workspace
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
-from mritk.store.places import TRIALS
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_state import TrialState
 
@@ -53,11 +51,8 @@ def packed(results: ResultsFolder, trial_id: str) -> Parcel | None:
     except FileNotFoundError:
         return None
     model = files[1].read_bytes() if files[1].exists() else b""
-    for path in files:
+    for path in files:  # their folder stays: another worker may be about to store there
         path.unlink(missing_ok=True)
-    for folder in (results.path / TRIALS, results.path):
-        with suppress(OSError):  # others are stored, or have checkpoints
-            folder.rmdir()
     return Parcel(trial, model)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mritk.errors import ExitCode
 from mritk.execute.attempts import ATTEMPTS, Attempts
-from mritk.execute.away import wait_for, when_there
+from mritk.execute.away import when_there
 from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
@@ -109,15 +109,20 @@ class ExecutorRun:
         if done.parcel is not None:
             parcel, failed = done.parcel, bool(done.error)
             when_there(results, lambda: receive(parcel, results, trial.id, failed=failed))
-        elif done.error:
-            wait_for(results)
-            if results.status(trial.id) in NOT_STORED:
-                self._store_failure(trial, "WorkerFailed", done.error)
+        elif why := done.error:
+
+            def store() -> None:
+                if results.status(trial.id) in NOT_STORED:
+                    self._store_failure(trial, "WorkerFailed", why)
+
+            when_there(results, store)
 
     def _lost(self, trial: Trial, lost: LostJob) -> Done:
         """Store a trial as failed whose workers died and could not do so themselves."""
         results = ResultsFolder(self.job.results)
-        wait_for(results)
+        return when_there(results, lambda: self._stored_as_lost(results, trial, lost))
+
+    def _stored_as_lost(self, results: ResultsFolder, trial: Trial, lost: LostJob) -> Done:
         slow = forget_overrun(results, trial.id)
         if results.status(trial.id) is TrialState.FINISHED:  # it died behind the last step
             return Done(trial.id)
@@ -136,19 +141,13 @@ class ExecutorRun:
     def _store_failure(self, trial: Trial, kind: str, text: str) -> None:
         """Store a trial as failed, with the epochs of its checkpoint and those since."""
         results = ResultsFolder(self.job.results)
-
-        def write() -> None:
-            if results.status(trial.id) is TrialState.FINISHED:  # by another process, meanwhile
-                return
-            record = record_of(trial, self._provenance())
-            epochs = stored_epochs(results.checkpoint_path(trial.id))
-            epochs += Reader(results).news(trial.id) or []
-            record.history = list({epoch.epoch: epoch for epoch in epochs}.values())
-            record.status = "failed"
-            record.failure = Failure(kind, text, "", len(record.history))
-            results.write(record, create=False)
-
-        when_there(results, write)
+        record = record_of(trial, self._provenance())
+        epochs = stored_epochs(results.checkpoint_path(trial.id))
+        epochs += Reader(results).news(trial.id) or []
+        record.history = list({epoch.epoch: epoch for epoch in epochs}.values())
+        record.status = "failed"
+        record.failure = Failure(kind, text, "", len(record.history))
+        results.write(record, create=False)
 
     def _provenance(self) -> dict[str, Any]:
         """Return what is known of a trial that died; of the machine it died on, nothing is."""

@@ -201,7 +201,7 @@ def headline(table: Table) -> str:
     scored = [row for row in table.rows if row.ranked and row.cells[metric.name].defined]
     if not scored:
         finished = any(row.trials for row in table.rows)
-        return f"No row has a {metric.label}." if finished else "No trial has finished."
+        return f"No row has a value of {metric.label}." if finished else "No trial has finished."
     best = scored[0]
     text = f"{best.name} has the best {metric.label}: {cell_text(best.cells[metric.name], '')}."
     if len(scored) == 1 or not best.tie:

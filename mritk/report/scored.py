@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.run_values import Scored
+from mritk.report.style import short
 from mritk.results.table import Row, Table
 
 
@@ -14,24 +17,18 @@ def scored_rows(table: Table) -> list[tuple[Row, list[Scored]]]:
     """Return the rows whose trials are at hand, best first, with what is evaluated of each trial.
 
     It is what the numbers of the table are computed from: at its level, with its temperatures.
-    Rows of which that is undefined are left out.
+    Rows of which that is undefined, or has scores that are no finite numbers, are left out.
     """
     return _scored(table)[0]
 
 
 def drawn_rows(table: Table) -> list[tuple[Row, list[Scored]]]:
-    """Return those rows without the ones that have scores that are no finite numbers.
+    """Return those rows, of which there is one at least.
 
     Raises:
-        UsageError: None is left; the text tells why.
+        UsageError: There is none; the text tells why.
     """
-    rows, reasons = _scored(table)
-    found = []
-    for row, scores in rows:
-        if all(np.isfinite(trial.score).all() for trial in scores):
-            found.append((row, scores))
-        else:
-            reasons.append("some scores are NaN or infinite")
+    found, reasons = _scored(table)
     if not found:
         told = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         raise UsageError(f"{table.keys['dataset']}: no row has predictions to draw{told}")
@@ -48,6 +45,16 @@ def _scored(table: Table) -> tuple[list[tuple[Row, list[Scored]]], list[str]]:
         except Undefined as undefined:
             reasons.append(str(undefined))
             continue
-        if scores:
+        if not all(np.isfinite(trial.score).all() for trial in scores):
+            reasons.append("some scores are NaN or infinite")
+        elif scores:
             found.append((row, scores))
     return found, reasons
+
+
+def undrawn_note(table: Table, drawn: Sequence[tuple[Row, list[Scored]]]) -> str:
+    """Return which rows with trials a figure leaves out, or nothing."""
+    names = {row.name for row, _ in drawn}
+    trained = [row.name for row in table.rows if table.records.get(row.name)]
+    left = [short(name) for name in trained if name not in names]
+    return f"Not drawn, some scores are undefined: {', '.join(left)}." if left else ""

@@ -154,7 +154,6 @@ def named_alike(tables: Iterable[Table]) -> str:
                 found[row.name].add(row.keys["augmentation"])
     for name, augmentations in found.items():
         if len(augmentations) > 1:
-            return (
-                f"{name} was trained with {' and '.join(sorted(augmentations))} in different tables"
-            )
+            one, other, *_ = sorted(augmentations)
+            return f"{name} has augmentation {one} in some tables and {other} in others"
     return ""

@@ -99,7 +99,7 @@ class Checkpoint:
 
     @property
     def worthwhile(self) -> bool:
-        """True after an epoch if a checkpoint takes no more than its share of the time."""
+        """True after an epoch if a checkpoint is due or takes no more than its share."""
         spent = time.monotonic() - self._written
         return self.due or not self._cost or self.share * spent >= self._cost
 

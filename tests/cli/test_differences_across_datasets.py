@@ -99,7 +99,7 @@ def test_one_name_for_two_augmentations_is_no_row(mritk, store):
         trial.augmentation = "flip"
     ended = mritk("differences", store(*trials), "--across", "datasets")
     assert ended.code == 2
-    assert "was trained with flip and none in different tables; use --group-by" in ended.err
+    assert "has augmentation flip in some tables and none in others; use --group-by" in ended.err
 
 
 @pytest.mark.slow

@@ -267,6 +267,8 @@ def of_ages(make_record):
 def test_a_metric_without_a_direction_judges_nothing(of_ages):
     with pytest.raises(UsageError, match="bias has no direction"):
         compared([of_ages], [of_ages], metrics=["bias"])
+    (change,) = compared([of_ages], [of_ages], rules=[Rule.from_text("bias > 0.5")]).changes
+    assert change.verdict is Verdict.CANNOT_TELL
 
 
 def test_a_dataset_whose_task_lacks_the_metric_is_no_pass(make_trial, of_ages):

@@ -78,7 +78,7 @@ def test_one_that_is_gone_for_good_is_not_waited_for_forever(results, quick, mon
     monkeypatch.setattr("mritk.execute.away.PATIENCE_S", 0.05)
     results.path.rename(results.path.with_name("away"))
     assert not wait_for(results)
-    assert not results.is_there()
+    assert results.is_there(), "created anew"
 
 
 @pytest.fixture

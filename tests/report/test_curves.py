@@ -217,7 +217,7 @@ def test_one_name_for_two_augmentations_is_refused(varied_records):
     for record in records:
         record.augmentation = "flip" if record.dataset == "two" else "none"
     board = build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW)
-    with pytest.raises(UsageError, match="was trained with flip and none in different tables"):
+    with pytest.raises(UsageError, match="has augmentation flip in some tables and none in others"):
         curve(board.tables, board.tables[0].metrics[0])
 
 

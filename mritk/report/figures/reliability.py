@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
-from mritk.report.scored import drawn_rows
+from mritk.report.scored import drawn_rows, undrawn_note
 from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
 
@@ -43,7 +43,11 @@ def reliability(table: Table) -> Figure:
             panel.set(xlim=(0, 1), ylim=(0, 1.02))
             if number % COLUMNS == 0:
                 panel.set_ylabel("accuracy")
-        legend_below(figure, kinds, note=rest_note(len(shown), len(rows)))
+        legend_below(
+            figure,
+            kinds,
+            note=f"{rest_note(len(shown), len(rows))} {undrawn_note(table, rows)}".strip(),
+        )
     return figure
 
 
