@@ -6,9 +6,9 @@ What a trial has cost hours to train is held in memory meanwhile.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import TypeVar
 
 from mritk.errors import StoreError, Unavailable
@@ -38,9 +38,9 @@ def wait_for(results: ResultsFolder) -> bool:
         results.path,
         PATIENCE_S / 60,
     )
-    until = time.monotonic() + PATIENCE_S
-    while not results.is_there() and time.monotonic() < until:
-        time.sleep(LOOK_S)
+    until = monotonic() + PATIENCE_S
+    while not results.is_there() and monotonic() < until:
+        sleep(LOOK_S)
     if results.is_there():
         return True
     with suppress(OSError):  # whoever writes there is told

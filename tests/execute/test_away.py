@@ -91,7 +91,7 @@ def returns(results, monkeypatch):
             shutil.rmtree(results.path)
         away.rename(results.path)
 
-    monkeypatch.setattr("mritk.execute.away.time.sleep", come_back)
+    monkeypatch.setattr("mritk.execute.away.sleep", come_back)
 
     def go(*, mounted):
         results.path.rename(away)

@@ -11,7 +11,7 @@ from mritk.execute.job import Done, Job
 from mritk.execute.with_executor import ExecutorRun
 from mritk.machine.engine import Engine
 from mritk.plugins.registry import Registry
-from mritk.records import Executor
+from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
 
 
@@ -41,6 +41,22 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
     outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
     assert asked == [("a", False, on_cpu), ("b", False, on_cpu), ("a", True, True)]
     assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
+
+
+def test_a_worker_that_died_while_the_folder_was_away_leaves_a_finished_trial(
+    tmp_path, make_record, monkeypatch
+):
+    """It died behind its last step, or another run has stored the trial."""
+    results = ResultsFolder(tmp_path / "results")
+    results.write(make_record(id="a"))
+    away = results.path.rename(tmp_path / "away")
+    monkeypatch.setattr("mritk.execute.away.sleep", lambda _: away.rename(results.path))
+    registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    job = Job(None, (), tmp_path, None, results.path, Engine())
+    run = ExecutorRun(registry, Executor("all", lambda *_: iter(())), job)
+    done = run._lost(SimpleNamespace(id="a"), LostJob(None, "was killed"))
+    assert not done.error
+    assert results.status("a") == "finished"
 
 
 BROKEN = """
