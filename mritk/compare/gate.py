@@ -15,7 +15,7 @@ from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.holm import holm
 from mritk.evaluate.metric import Metric, Undefined
-from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.evaluate.metrics import find_metric, metrics_of, not_of_the_task
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
 from mritk.store.trial_file import TrialRecord
@@ -157,10 +157,9 @@ def _changes(
     known = {m.name: m for m in metrics_of(some.task, extra=analysis.extra_metrics, shown=False)}
     chosen = [known[name] for name in wanted if name in known]
     if wanted and not chosen:
-        are = "are no metrics" if len(wanted) > 1 else "is no metric"
         raise UsageError(
-            f"{' and '.join(wanted)} {are} of {some.task.kind}, the task of {some.dataset}; add "
-            "one of its metrics, or select other data with --dataset"
+            f"{not_of_the_task(wanted, some.task, some.dataset)}; add one of its metrics, or "
+            "select other data with --dataset"
         )
     chosen = chosen or [metrics_of(some.task)[0]]
     for metric in chosen:

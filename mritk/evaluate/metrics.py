@@ -70,3 +70,9 @@ def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = (
         hint = f"did you mean {' or '.join(near)}? There is" if near else "there is"
         raise UnknownName(f"unknown metric {name!r}; {hint} {', '.join(known)}")
     return known[name]
+
+
+def not_of_the_task(names: Sequence[str], task: Task, dataset: str) -> str:
+    """Say that these are no metrics of a dataset's task."""
+    are = "are no metrics" if len(names) > 1 else "is no metric"
+    return f"{' and '.join(names)} {are} of {task.kind}, the task of {dataset}"

@@ -9,7 +9,7 @@ import numpy as np
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.run_values import Scored
-from mritk.report.style import short
+from mritk.report.style import rest_note, short
 from mritk.results.table import Row, Table
 
 
@@ -52,9 +52,10 @@ def _scored(table: Table) -> tuple[list[tuple[Row, list[Scored]]], list[str]]:
     return found, reasons
 
 
-def undrawn_note(table: Table, drawn: Sequence[tuple[Row, list[Scored]]]) -> str:
-    """Return which rows with trials a figure leaves out, or nothing."""
+def rows_note(table: Table, drawn: Sequence[tuple[Row, list[Scored]]], shown: int) -> str:
+    """Say which rows with trials a figure of the first ``shown`` of these leaves out, if any."""
     names = {row.name for row, _ in drawn}
     trained = [row.name for row in table.rows if table.records.get(row.name)]
     left = [short(name) for name in trained if name not in names]
-    return f"Not drawn, some scores are undefined: {', '.join(left)}." if left else ""
+    undrawn = f"Not drawn, some scores are undefined: {', '.join(left)}." if left else ""
+    return f"{rest_note(shown, len(drawn))} {undrawn}".strip()

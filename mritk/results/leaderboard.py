@@ -9,7 +9,7 @@ from typing import Any
 from mritk.audit.verdict import flattered
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
-from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.evaluate.metrics import find_metric, metrics_of, not_of_the_task
 from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_rows import clean_rows
@@ -152,11 +152,9 @@ def _columns(
     if names and not columns:
         foreign = list(names)
     if foreign:
-        are = "are no metrics" if len(foreign) > 1 else "is no metric"
         raise UsageError(
-            f"{' and '.join(foreign)} {are} of {task.kind}, the task of {dataset}; use one of "
-            f"{', '.join(known)}, or select other data with --dataset (leaderboard, differences, "
-            "plot)"
+            f"{not_of_the_task(foreign, task, dataset)}; use one of {', '.join(known)}, or select "
+            "other data with --dataset (leaderboard, differences, plot)"
         )
     columns = columns or ([known[RECALL]] if analysis.by_class else list(metrics_of(task)))
     if sort:

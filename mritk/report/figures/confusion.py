@@ -10,8 +10,8 @@ from matplotlib.image import AxesImage
 
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
-from mritk.report.scored import drawn_rows, undrawn_note
-from mritk.report.style import STYLE, legend_below, panels, rest_note, short, title_of, width_of
+from mritk.report.scored import drawn_rows, rows_note
+from mritk.report.style import STYLE, legend_below, panels, short, title_of, width_of
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3
@@ -51,11 +51,7 @@ def confusion(table: Table) -> Figure:
             bar = figure.colorbar(image, ax=list(axes), shrink=0.7, pad=0.02, format="{x:.0%}")
             bar.set_label("proportion of the true class")
             bar.outline.set_visible(False)
-        legend_below(
-            figure,
-            {},
-            note=f"{rest_note(len(shown), len(rows))} {undrawn_note(table, rows)}".strip(),
-        )
+        legend_below(figure, {}, note=rows_note(table, rows, len(shown)))
     return figure
 
 

@@ -17,7 +17,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.run_values import Scored
 from mritk.lazy_import import lazy
-from mritk.report.scored import drawn_rows, undrawn_note
+from mritk.report.scored import drawn_rows, rows_note
 from mritk.report.style import (
     INK,
     STYLE,
@@ -25,7 +25,6 @@ from mritk.report.style import (
     dash,
     legend_below,
     panels,
-    rest_note,
     short,
     title_of,
 )
@@ -93,12 +92,7 @@ def _curves(table: Table, kind: Kind) -> Figure:
         ]
         guess = "chance" if kind is ROC else "prevalence"
         told.append((guess, Line2D([], [], color=INK, lw=1, ls=":")))
-        legend_below(
-            figure,
-            told,
-            columns=2,
-            note=f"{rest_note(len(shown), len(rows))} {undrawn_note(table, rows)}".strip(),
-        )
+        legend_below(figure, told, columns=2, note=rows_note(table, rows, len(shown)))
     return figure
 
 

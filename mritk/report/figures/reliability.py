@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
-from mritk.report.scored import drawn_rows, undrawn_note
-from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
+from mritk.report.scored import drawn_rows, rows_note
+from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, title_of
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3
@@ -43,11 +43,7 @@ def reliability(table: Table) -> Figure:
             panel.set(xlim=(0, 1), ylim=(0, 1.02))
             if number % COLUMNS == 0:
                 panel.set_ylabel("accuracy")
-        legend_below(
-            figure,
-            kinds,
-            note=f"{rest_note(len(shown), len(rows))} {undrawn_note(table, rows)}".strip(),
-        )
+        legend_below(figure, kinds, note=rows_note(table, rows, len(shown)))
     return figure
 
 
