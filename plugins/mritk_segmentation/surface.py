@@ -9,6 +9,9 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
+# Headers keep affines as float32, so that voxels of 1 mm, turned, are 1.00000003 mm apart.
+ROUNDING = 1e-5
+
 
 def nsd(
     predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float], *, tolerance: float
@@ -23,7 +26,8 @@ def nsd(
         predicted: bool, (*spatial).
         reference: bool, likewise.
         spacing: Distance of voxels in mm along each axis.
-        tolerance: In mm; a distance that equals it is within.
+        tolerance: In mm; a distance that equals it, or exceeds it by rounding (1e-5 of it), is
+            within.
 
     Returns:
         Between 0 and 1; 0 if one region is empty, NaN if both are.
@@ -35,7 +39,7 @@ def nsd(
     close = total = 0
     for surface, to in ((one, other), (other, one)):
         distances = ndimage.distance_transform_edt(~to, sampling=spacing)[surface]
-        close += int((distances <= tolerance).sum())
+        close += int((distances <= tolerance * (1 + ROUNDING)).sum())
         total += len(distances)
     return close / total
 

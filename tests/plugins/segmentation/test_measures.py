@@ -54,6 +54,22 @@ def test_a_tolerance_is_in_mm():
     assert nsd(slab, moved, (2.0, 1.0, 1.0), tolerance=2) == 1
 
 
+@pytest.mark.parametrize(("voxel", "steps", "tolerance"), [(1, 1, 1), (0.4, 5, 2), (1 / 3, 3, 1)])
+def test_a_distance_that_equals_the_tolerance_is_within_however_a_scan_is_turned(
+    voxel, steps, tolerance
+):
+    """The float32 affine of a turned scan gives spacings a little above or below the true one."""
+    cube = np.zeros((14, 14, 14), dtype=bool)
+    cube[3:8, 3:8, 3:8] = True
+    moved = np.roll(cube, steps, axis=0)
+    exact = nsd(cube, moved, (voxel,) * 3, tolerance=tolerance + 1e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        turned = np.linalg.qr(rng.normal(size=(3, 3)))[0] * voxel
+        spacing = np.linalg.norm(turned.astype(np.float32).astype(np.float64), axis=0)
+        assert nsd(cube, moved, spacing, tolerance=tolerance) == exact
+
+
 @pytest.mark.slow  # the import of MONAI takes seconds
 @pytest.mark.parametrize("spacing", [MM, (3.0, 1.0, 2.0)])
 def test_measures_are_those_of_monai(spacing):
