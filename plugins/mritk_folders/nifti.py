@@ -120,27 +120,23 @@ def read_label_map(path: Path) -> np.ndarray:
         return _turned(whole, header)
 
 
-def spacing_of_all(paths: Sequence[Path]) -> np.ndarray | None:
-    """Return the spacing of volumes, (N, 3) mm; None if a file does not state it.
+def spacing_of_all(paths: Sequence[Path]) -> np.ndarray:
+    """Return the spacing of volumes, (N, 3) mm.
 
-    It is 1 mm where the header cannot be read: neither can the volume, which will be reported.
+    It is 1 mm where a header gives none: neither can the volume be read, which will be reported.
     """
     found = np.ones((len(paths), 3))
     for row, path in enumerate(paths):
         with suppress(DataError):
-            if (stated := read_spacing(path)) is None:
-                return None
-            found[row] = stated
+            found[row] = read_spacing(path)
     return found
 
 
-def read_spacing(path: Path) -> tuple[float, ...] | None:
+def read_spacing(path: Path) -> tuple[float, ...]:
     """Return the distance of voxels in mm along the axes of :func:`read_volume`, (D, H, W).
 
-    None: the affine of the file gives none above 0.
-
     Raises:
-        DataError: The header cannot be read, or defines no orientation.
+        DataError: The header cannot be read, or defines no orientation, or no distances above 0.
     """
     with _opened(path) as (_, header):
         _sides(header)
@@ -148,7 +144,7 @@ def read_spacing(path: Path) -> tuple[float, ...] | None:
         to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
         sizes = voxel_sizes(affine) * to_mm
         if not (np.isfinite(sizes).all() and (sizes > 0).all()):
-            return None
+            raise OrientationError
         axes = nib.io_orientation(affine)[:, 0]
         if np.isnan(axes).any():
             raise OrientationError

@@ -8,7 +8,13 @@ import pytest
 
 from mritk import DataError
 from mritk.explain.volumes import write_volumes
-from mritk_folders.nifti import read_affine, read_label_map, read_spacing, spacing_of_all
+from mritk_folders.nifti import (
+    read_affine,
+    read_label_map,
+    read_spacing,
+    read_volume,
+    spacing_of_all,
+)
 from tests.plugins.folders.conftest import DIRECTIONS, ORIENTATIONS, VOLUME
 
 NUMBERED = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
@@ -43,6 +49,25 @@ def test_an_affine_without_orientation_has_no_spacing(tmp_path):
     with pytest.raises(DataError, match="no valid orientation"):
         read_spacing(path)
     np.testing.assert_array_equal(spacing_of_all([path]), [[1, 1, 1]])
+
+
+@pytest.mark.parametrize("column", [[0, 0, 0], [np.nan, 0, 0], [np.inf, 0, 0]], ids=str)
+def test_a_header_without_distances_leaves_those_of_other_volumes_known(
+    tmp_path, write_nifti, column
+):
+    """Such a volume cannot be read either; the rest of the data can, and their spacing counts."""
+    good = write_nifti(tmp_path / "good.nii", VOLUME)
+    header = nib.Nifti1Header(good.read_bytes()[:348])
+    header["sform_code"], header["qform_code"] = 1, 0
+    for row, value in zip(("srow_x", "srow_y", "srow_z"), column, strict=True):
+        header[row][0] = value
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(header.binaryblock + good.read_bytes()[348:])
+    for read in (read_volume, read_spacing):
+        with pytest.raises(DataError, match="no valid orientation"):
+            read(bad)
+    spacing = read_spacing(good)
+    np.testing.assert_array_equal(spacing_of_all([good, bad, good]), [spacing, (1, 1, 1), spacing])
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "SLA"])
