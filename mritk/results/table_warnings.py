@@ -65,6 +65,10 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
             "Rows have different seeds: a difference is over the seeds that both rows have, and "
             "may deviate from the difference of their means."
         )
+    if any(facts.in_voxels for facts in finished):
+        warnings.append(
+            "The data do not state the distance of voxels, so metrics in mm take each as 1 mm."
+        )
     if lone := _lone_folds(finished):
         warnings.append(
             f"A single patient was tested in {lone}, which counts in a mean over folds like any "

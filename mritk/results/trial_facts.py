@@ -79,6 +79,7 @@ class TrialFacts(TrialIdentity):
         cost: What is stored of its cost, with the number of parameters.
         unselected: Why no epoch could be selected; empty if one was.
         undefined: Test cases without a value, by column of a segmentation's scores.
+        in_voxels: Whether distances count voxels, because the data do not state those in mm.
         test: What it was tested on; None if it failed.
     """
 
@@ -86,6 +87,7 @@ class TrialFacts(TrialIdentity):
     cost: dict[str, float]
     unselected: str
     undefined: dict[str, int]
+    in_voxels: bool
     test: Tested | None
 
     @classmethod
@@ -102,6 +104,7 @@ class TrialFacts(TrialIdentity):
             cost=cost,
             unselected=never_selected(record) if record.finished else "",
             undefined={} if test is None else undefined_cases(test),
+            in_voxels=bool(test and test.references and not test.references.spacing),
             test=None if test is None else Tested.of(test, record.task),
         )
 

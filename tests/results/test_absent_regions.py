@@ -1,10 +1,14 @@
-"""What a table says of cases whose scores are undefined."""
+"""What a table says of cases whose scores are undefined, or are not what their unit says."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from mritk import Segmentation
 from mritk.results.absent_regions import absent_regions, undefined_cases
+from mritk.results.leaderboard import build_leaderboard
+from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
 
 
@@ -30,3 +34,15 @@ def test_rows_that_leave_out_more_than_others_are_named():
         "hd95[WT] is undefined in 4 of 18 tested cases, where a label map lacks the region "
         "(unet, none: 0; small: 4); they are left out."
     )
+
+
+@pytest.mark.parametrize("spacing", [None, np.full((2, 3), 0.5)], ids=["unknown", "known"])
+def test_a_table_says_that_its_millimetres_are_voxels(make_record, spacing):
+    """Data that do not state their spacing are measured as if it were 1 mm."""
+    maps = LabelMaps.of(np.ones((2, 2, 2, 2), np.uint8), spacing)
+    none = ["", ""]
+    test = Predictions(["a", "b"], none, none, none, np.zeros(2), np.ones((2, 2)))
+    test.cases, test.masks, test.references = ("dice[x]", "hd95[x]"), maps, maps
+    record = make_record(task=Segmentation(("background", "x")), predictions={"test": test})
+    (table,) = build_leaderboard([record]).tables
+    assert any("1 mm" in line for line in table.warnings) == (spacing is None)
