@@ -12,7 +12,15 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_of
+from mritk import (
+    Classification,
+    DataError,
+    Recent,
+    Samples,
+    Workspace,
+    one_spelling,
+    sha256_of,
+)
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pixels import read_volume
@@ -42,7 +50,8 @@ def find_series(
     """Return all series under ``folder``, sorted by pseudonym; see :func:`read_collection`.
 
     The site is the InstitutionName if every file states one and those of a series agree, else
-    likewise the StationName, else unknown.
+    likewise the StationName, else unknown. Names that differ in spelling only
+    (:func:`mritk.canonical_name`) are one.
 
     Raises:
         DataError: See :func:`mritk_dicom.class_folders.class_files` and
@@ -148,8 +157,9 @@ def _sites(found: Sequence[Series]) -> Callable[[Series], str | None]:
     """Return a function that gives the pseudonym of a series' site; None: some have none."""
     for attribute in ("institution", "station"):
         if all(stated := [series.stated(attribute) for series in found]):
-            names = pseudonyms(stated, "site-{}")
-            return lambda series: names[series.stated(attribute)]
+            spelling = one_spelling(sorted(stated))
+            names = pseudonyms(spelling.values(), "site-{}")
+            return lambda series: names[spelling[series.stated(attribute)]]
     return lambda series: None
 
 

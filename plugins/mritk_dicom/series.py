@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import ClassFile, DataError, one_spelling
+from mritk import ClassFile, DataError, is_missing, one_spelling
 from mritk_dicom.header import Header, read_header
 from mritk_dicom.patient_rule import PatientRule, patient_of
 
@@ -46,9 +46,13 @@ class Series:
         return self.slices[0].patient
 
     def stated(self, attribute: str) -> str:
-        """Return an attribute of the headers, if all files state the same, else nothing."""
-        names = {getattr(header, attribute) for header in self.slices}
-        return names.pop() if len(names) == 1 else ""
+        """Return an attribute of the headers, if all files state the same, else nothing.
+
+        Of several spellings it is the first; ``N/A`` and the like state nothing.
+        """
+        names = one_spelling(sorted({getattr(header, attribute) for header in self.slices}))
+        first = next(iter(names))
+        return "" if len(set(names.values())) > 1 or is_missing(first) else first
 
     @property
     def key(self) -> tuple[str, str, str]:
