@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mritk import ClassFile, DataError, is_missing
+from mritk import ClassFile, DataError, is_missing, part_of
 from mritk_dicom.header import Header
 
 PatientRule = Literal["id", "folder", "none"]
@@ -16,9 +16,9 @@ def patient_of(file: ClassFile, header: Header, rule: PatientRule) -> str:
     Args:
         file: The file and its class folder.
         header: What it says.
-        rule: ``id``: its PatientID. ``folder``: the folder below that of the class, whatever the
-            file says; folders of one name are one patient, also of two classes or parts. ``none``:
-            no patients.
+        rule: ``id``: its PatientID. ``folder``: the folder below that of the class, or of the
+            part in it, whatever the file says; folders of one name are one patient, also of two
+            classes or parts. ``none``: no patients.
 
     Raises:
         DataError: It has no PatientID, or lies in no folder of a patient.
@@ -27,6 +27,8 @@ def patient_of(file: ClassFile, header: Header, rule: PatientRule) -> str:
         return ""
     if rule == "folder":
         below = file.path.relative_to(file.folder).parts
+        if file.part and part_of(below[0]) == file.part:  # CLASS/Training/PATIENT
+            below = below[1:]
         if len(below) < 2:
             raise DataError(
                 f"{file.path} is not in a patient folder; patient=folder expects "

@@ -201,6 +201,17 @@ def test_folders_can_be_the_patients(cohort):
         read_collection(root, rule="folder")
 
 
+def test_the_folder_of_a_part_inside_of_a_class_is_no_patient(write_series, make_head, tmp_path):
+    for seed, name in enumerate(f"{c}/{p}" for c in "ab" for p in ("Training", "Testing")):
+        for one in (f"{seed}x", f"{seed}y"):
+            write_series(tmp_path / name / one, make_head(seed=seed), patient="ANON", series=one)
+    samples = read_collection(tmp_path, classes=("a", "b"), rule="folder")
+    assert len(set(samples.patients)) == len(samples) == 8
+    shutil.move(next((tmp_path / "a" / "Training").rglob("IM*")), tmp_path / "a" / "Training")
+    with pytest.raises(DataError, match="is not in a patient folder"):
+        read_collection(tmp_path, classes=("a", "b"), rule="folder")
+
+
 @pytest.mark.slow
 def test_patients_can_be_unknown(cohort, workspace):
     root = cohort(PatientID="")
