@@ -5,6 +5,7 @@ A table with tabs. It holds what mritk otherwise keeps to itself, and goes to st
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):  # folders whose names are not UTF-8, as they are
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

@@ -15,5 +15,10 @@ def pseudonyms(names: Iterable[str], form: str) -> dict[str, str]:
     >>> pseudonyms(["Mary", "John", "Mary"], "patient-{:04d}")
     {'John': 'patient-0001', 'Mary': 'patient-0002'}
     """
-    ordered = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
+    ordered = sorted(set(names), key=_sha256)
     return {name: form.format(number) for number, name in enumerate(ordered, 1)}
+
+
+def _sha256(name: str) -> bytes:
+    # Names of folders that are not UTF-8 hold surrogates in place of such bytes.
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()

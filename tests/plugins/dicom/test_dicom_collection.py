@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -46,6 +50,23 @@ def test_series_are_numbered_within_their_patient(cohort):
 def test_pseudonyms_depend_on_the_names_only():
     assert pseudonyms(["a", "b", "a"], "p{}") == pseudonyms(["b", "a"], "p{}")
     assert sorted(pseudonyms("abcdef", "p{}").values()) == [f"p{i}" for i in range(1, 7)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others allow no such names")
+def test_a_patient_folder_whose_name_is_not_utf_8_has_a_pseudonym(
+    write_series, make_head, tmp_path
+):
+    """As archives of other countries unpack: its name is bytes, with no text of its own."""
+    for seed, name in enumerate((b"a/M\xfcller", b"a/Abel", b"b/M\xfchle")):
+        folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        write_series(folder, make_head(seed=seed), patient="ANON", series=str(seed))
+    samples = read_collection(tmp_path, rule="folder")
+    assert sorted(samples.patients) == [f"patient-{k:04d}" for k in (1, 2, 3)]
+    assert len(samples.fingerprint) == 64
+    command = [sys.executable, "-m", "mritk_dicom", f"{tmp_path},patient=folder"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    table = subprocess.run(command, capture_output=True, check=True, env=strict).stdout
+    assert b"\tM\xfcller\t" in table
 
 
 def test_volumes_are_the_default(cohort):
