@@ -41,25 +41,30 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         DataError: There is no case, or one lacks a file; or a label map lies elsewhere than its
             sequences.
     """
-    masked = {case: mask for case in sorted(folder.iterdir()) if (mask := _file(case, *MASK))}
-    if not masked:
+    endings_of_case = (*SEQUENCES.values(), MASK)
+    found = {case: [_file(case, *e) for e in endings_of_case] for case in sorted(folder.iterdir())}
+    # A label map whose name is not that of its case is no reason to leave the case out.
+    cases = {case: files for case, files in found.items() if files[-1] or all(files[:-1])}
+    if not any(files[-1] for files in cases.values()):
         raise DataError(
             f"{folder} has no folder CASE with a file CASE-seg.nii.gz; brats:PATH needs the folder "
             "of the training cases of a BraTS challenge, unpacked"
         )
-    cases, masks = list(masked), list(masked.values())
-    files = [[_file(case, *endings) for endings in SEQUENCES.values()] for case in cases]
     lacking = [
-        f"{case.name}{endings[0]}"
-        for case, found in zip(cases, files, strict=True)
-        for file, endings in zip(found, SEQUENCES.values(), strict=True)
+        f"{case.name}{endings[0]} (or {endings[1]})"
+        for case, files in cases.items()
+        for file, endings in zip(files, endings_of_case, strict=True)
         if file is None
     ]
     if lacking:
         more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-        raise DataError(f"{folder} lacks {', '.join(lacking[:NAMED])}{more}; add them")
-    paths = [[file for file in found if file is not None] for found in files]
-    names = [str(found[0].relative_to(folder)) for found in paths]
+        raise DataError(
+            f"{folder} lacks {', '.join(lacking[:NAMED])}{more}; add them, rename files that are "
+            "called otherwise, or move these cases elsewhere"
+        )
+    whole = [[file for file in files if file is not None] for files in cases.values()]
+    paths, masks = [files[:-1] for files in whole], [files[-1] for files in whole]
+    names = [str(files[0].relative_to(folder)) for files in paths]
     refuse_masks_elsewhere(folder, names, [str(mask.relative_to(folder)) for mask in masks])
 
     def read(i: int) -> tuple[np.ndarray, float]:
@@ -90,7 +95,7 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         spatial_dims=3,
         patients=[TIME_POINT.sub("", case.name) for case in cases],
         channels=tuple(SEQUENCES),
-        spacing=spacing_of_all([found[0] for found in paths]),
+        spacing=spacing_of_all([files[0] for files in paths]),
         affine=lambda i: read_affine(paths[i][0]),
     )
 

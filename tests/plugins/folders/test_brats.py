@@ -88,7 +88,16 @@ def test_the_share_of_all_sequences_that_is_no_number_is_known(tmp_path):
 def test_what_is_incomplete_is_named(tmp_path):
     write(tmp_path, "case-000")
     write(tmp_path, "case-001", leave_out=("-t2f",))
-    with pytest.raises(DataError, match="lacks case-001-t2f; add them"):
+    with pytest.raises(DataError, match=r"lacks case-001-t2f .*; add them"):
+        samples(tmp_path)
+
+
+def test_a_case_whose_label_map_is_called_otherwise_is_named_and_not_left_out(tmp_path):
+    """As one of the training cases of BraTS 2020 is."""
+    for name in ("BraTS20_Training_354", "BraTS20_Training_355"):
+        case = write(tmp_path, name, OLD, et=4)
+    (case / f"{case.name}_seg.nii.gz").rename(case / "W39_1998.09.19_Segm.nii.gz")
+    with pytest.raises(DataError, match=r"lacks BraTS20_Training_355-seg .or _seg.; .* rename"):
         samples(tmp_path)
 
 
