@@ -165,6 +165,7 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
     _refuse_lone_parts(layout, folders)
     _refuse_repetitions(layout, folders)
     _refuse_inner_parts(layout, folders)
+    _refuse_mixed_with_a_part(layout, folders)
     _refuse_inner_classes(layout, folders)
     _refuse_patients(layout, folders)
     _refuse_unnamed_classes(layout, base, folders)
@@ -234,6 +235,21 @@ def _refuse_inner_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
         f"{layout.shown(divided[0])} contains {inside}, which are named like splits of a dataset, "
         f"so the classes are ambiguous; {remedy}"
     )
+
+
+def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    """``CLASS/1.png`` and ``CLASS/test/1.png``: images of a test set would be trained on."""
+    for folder in folders:
+        for child in folder.folders:
+            if not (part := part_of(child.name)) or not child.below:
+                continue
+            if any(child.path not in path.parents for path in folder.images):
+                raise DataError(
+                    f"{layout.shown(child)} is named like the {part} set, but there are other "
+                    f"{layout.scans.noun} in {folder.name}, of no split; move them into one, such "
+                    f"as {folder.name}/{'test' if part == 'train' else 'train'}, or rename "
+                    f"{child.name} if it is none"
+                )
 
 
 def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:

@@ -64,6 +64,25 @@ def test_parts_inside_of_classes(tree):
     assert sorted(set(samples.splits)) == ["test", "train"]
 
 
+@pytest.mark.parametrize("besides", ["", "p1/"], ids=["scans", "patients"])
+def test_one_part_among_the_scans_of_classes(tree, besides):
+    """Its images would be drawn for training like the others."""
+    images = [f"{c}/{f}{n}.jpg" for c in "ab" for f in (besides, "test/") for n in (1, 2)]
+    root = tree(*images)
+    text = refusal(root)
+    assert "set/a/test is named like the test set, but there are other images in a" in text
+    assert "such as a/train, or rename test" in text
+    for label in "ab":
+        (root / label / "train").mkdir()
+        for path in [p for p in (root / label).iterdir() if p.name not in ("test", "train")]:
+            path.rename(root / label / "train" / path.name)
+    assert set(read_tree(root, classes=("a", "b")).splits) == {"train", "test"}
+
+
+def test_one_part_that_is_all_of_each_class_is_none(tree):
+    assert len(read_tree(tree(*images("a/test", "b/test")))) == 4
+
+
 def test_named_classes_outside_of_the_parts_are_refused(tree):
     root = tree(*images("train/a", "train/b", "a"))
     assert "outside of official splits, such as a/1.jpg" in refusal(root, classes=("a", "b"))
