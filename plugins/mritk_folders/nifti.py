@@ -31,8 +31,9 @@ BESIDE = 64 << 20
 
 CHUNK = 1 << 20
 
-# Units of length that a header may state, in mm; what states none is in mm.
-MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+# Metres and microns in mm, by their code in a header; what states neither is in mm.
+MILLIMETRES = {1: 1000.0, 3: 0.001}
+OF_LENGTH = 0b111  # the bits of that code, beside those of the unit of time
 
 Stream = BufferedReader | gzip.GzipFile
 
@@ -141,8 +142,7 @@ def read_spacing(path: Path) -> tuple[float, ...]:
     with _opened(path) as (_, header):
         _sides(header)
         affine = header.get_best_affine()
-        to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-        sizes = voxel_sizes(affine) * to_mm
+        sizes = voxel_sizes(affine) * _to_mm(header)
         if not (np.isfinite(sizes).all() and (sizes > 0).all()):
             raise OrientationError
         axes = nib.io_orientation(affine)[:, 0]
@@ -180,12 +180,17 @@ def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """Return the affine of a volume as it is read, (D, H, W), in mm, and its shape."""
     shape, stored = _sides(header), header.get_best_affine()
     orientation = nib.io_orientation(stored)
-    to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    to_mm = _to_mm(header)
     canonical = stored @ nib.orientations.inv_ornt_aff(orientation, shape)
     x, y, z = np.asarray(shape)[np.argsort(orientation[:, 0])].tolist()
     # See _turned: H and W run against the axes to the front and to the right.
     turned = np.array([[0, 0, -1, x - 1], [0, -1, 0, y - 1], [1, 0, 0, 0], [0, 0, 0, 1]])
     return np.diag([to_mm, to_mm, to_mm, 1.0]) @ canonical @ turned, (z, y, x)
+
+
+def _to_mm(header: Any) -> float:
+    """Return the length of a header's unit in mm; writers also state units that do not exist."""
+    return MILLIMETRES.get(int(header["xyzt_units"]) & OF_LENGTH, 1.0)
 
 
 @contextmanager

@@ -38,6 +38,17 @@ def test_the_spacing_is_in_mm_whatever_the_unit_of_the_file(tmp_path):
     assert read_spacing(tmp_path / "a.nii.gz") == pytest.approx((1.0, 1.0, 1.0))
 
 
+@pytest.mark.parametrize("units", [7, 2 + 64, 255], ids=["of length", "of time", "of both"])
+def test_a_unit_that_does_not_exist_is_mm(tmp_path, write_nifti, units):
+    path = write_nifti(tmp_path / "a.nii", VOLUME)
+    spacing, affine = read_spacing(path), read_affine(path)
+    content = bytearray(path.read_bytes())
+    content[123] = units
+    path.write_bytes(content)
+    assert read_spacing(path) == spacing
+    np.testing.assert_array_equal(read_affine(path), affine)
+
+
 def test_an_affine_without_orientation_has_no_spacing(tmp_path):
     """Two axes of its voxels run along the same line, and none along another."""
     image = nib.Nifti1Image(np.arange(27, dtype=np.uint8).reshape(3, 3, 3), np.eye(4))
