@@ -35,6 +35,10 @@ CHUNK = 1 << 20
 MILLIMETRES = {1: 1000.0, 3: 0.001}
 OF_LENGTH = 0b111  # the bits of that code, beside those of the unit of time
 
+# How far a label may be from a whole number where a file has it scaled, as programs store what they
+# hold as real numbers.
+SCALED = 1e-3
+
 Stream = BufferedReader | gzip.GzipFile
 
 
@@ -105,8 +109,8 @@ def read_label_map(path: Path) -> np.ndarray:
     """Return the label map of a NIfTI file as uint8 (D, H, W), oriented as :func:`read_volume` is.
 
     Raises:
-        DataError: As there; or a value, after the file's own slope and intercept, is no whole
-            number from 0 to 255.
+        DataError: As there; or a value, after the file's own slope and intercept and the rounding
+            of these, is no whole number from 0 to 255.
     """
     with _opened(path) as (stream, header):
         _refuse_series(header)
@@ -114,6 +118,9 @@ def read_label_map(path: Path) -> np.ndarray:
         slope, intercept = _scale(header)
         if (slope, intercept) != (1.0, 0.0):
             labels = labels * slope + intercept
+            nearest = np.rint(labels)
+            if np.allclose(labels, nearest, rtol=0, atol=SCALED):
+                labels = nearest
         with np.errstate(invalid="ignore"):
             whole = labels.astype(np.uint8)
         if not np.array_equal(whole, labels):

@@ -62,6 +62,7 @@ def test_an_affine_without_orientation_has_no_spacing(tmp_path):
     np.testing.assert_array_equal(spacing_of_all([path]), [[1, 1, 1]])
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # by nibabel, before it gives up
 @pytest.mark.parametrize("column", [[0, 0, 0], [np.nan, 0, 0], [np.inf, 0, 0]], ids=str)
 def test_a_header_without_distances_leaves_those_of_other_volumes_known(
     tmp_path, write_nifti, column
@@ -87,6 +88,24 @@ def test_a_label_map_is_turned_like_its_volume_and_keeps_its_numbers(tmp_path, w
     np.testing.assert_array_equal(
         read_label_map(write_nifti(tmp_path / "a.nii", labels, codes)), labels
     )
+
+
+@pytest.mark.parametrize("last", [3, 4, 255])
+def test_labels_that_a_file_has_scaled_are_whole_numbers(tmp_path, last):
+    """As nibabel stores labels that it is given as real numbers."""
+    labels = np.zeros((4, 5, 6))
+    labels[1:3], labels[3] = [[[1]], [[2]]], last
+    image = nib.Nifti1Image(labels, np.diag([-1.0, -1, 1, 1]))  # to the left and back, as (D, H, W)
+    image.set_data_dtype(np.int16)
+    nib.save(image, tmp_path / "a.nii")
+    assert nib.load(tmp_path / "a.nii").dataobj.slope != 1
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.nii"), labels.T)
+
+
+def test_a_scaled_value_between_labels_is_refused(tmp_path, write_nifti):
+    path = write_nifti(tmp_path / "a.nii", VOLUME, slope=0.99)
+    with pytest.raises(DataError, match="whole numbers from 0 to 255"):
+        read_label_map(path)
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, 256.0])
