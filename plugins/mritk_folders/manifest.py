@@ -192,13 +192,15 @@ def _check_complete(table: TextTable, columns: Collection[str]) -> None:
 def _names(table: TextTable, column: str = "path") -> list[str]:
     """Return the paths in a column, each of a file below the folder of the manifest."""
     lines: dict[str, int] = {}
+    names = []
     for row in table.rows:
         name = _name(table, row, column)
-        if name in lines:
+        names.append(name)
+        if name in lines and column != MASK:  # scans of one space may share a label map
             raise DataError(
                 f"{table.path} lists {name} in lines {lines[name]} and {row.line}; keep one of them"
             )
-        lines[name] = row.line
+        lines.setdefault(name, row.line)
     folder = table.path.parent
     absent = [name for name in lines if not (folder / name).is_file()]
     if absent:
@@ -208,7 +210,7 @@ def _names(table: TextTable, column: str = "path") -> list[str]:
             f"{table.path} lists {len(lines)} files, {len(absent)} of them missing: {shown}{more}; "
             "paths are relative to the folder of the manifest"
         )
-    return list(lines)
+    return names
 
 
 def _name(table: TextTable, row: TableRow, column: str) -> str:

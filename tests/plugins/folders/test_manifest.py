@@ -282,6 +282,20 @@ def test_label_maps_are_the_target_and_lie_on_their_volumes(cases):
     np.testing.assert_allclose(samples.spacing, [[1.5, 1.25, 1.0]] * 2)
 
 
+def test_scans_may_share_a_label_map_and_no_row_a_scan(cases):
+    """Sequences of one patient lie in one space, where one map was drawn."""
+    file, maps = cases
+    lines = ("path,mask,patient", "b.nii,a-mask.nii.gz,1", "a.nii,a-mask.nii.gz,1")
+    file.write_text("\n".join(lines) + "\n")
+    samples = read(file, labels="background/tumour")
+    assert samples.ids == ("a.nii", "b.nii")
+    for i in range(2):
+        np.testing.assert_array_equal(samples.read_target(i), maps[0])
+    file.write_text("path,mask\na.nii,a-mask.nii.gz\na.nii,b-mask.nii.gz\n")
+    with pytest.raises(DataError, match=r"lists a\.nii in lines 2 and 3"):
+        read(file, labels="background/tumour")
+
+
 def test_label_maps_need_a_column_and_volumes(cases, manifest):
     file, _ = cases
     with pytest.raises(DataError, match="no column mask"):
