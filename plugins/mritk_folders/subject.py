@@ -11,15 +11,21 @@ from mritk import DataError
 SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9+]+)(?=[_/.]|$)")
 
 
-def subjects_of(names: Sequence[str]) -> tuple[str, ...] | None:
+def subjects_of(
+    names: Sequence[str], searched: Sequence[str] | None = None
+) -> tuple[str, ...] | None:
     """Return the label of ``sub-LABEL`` in each of ``names``; None unless all of them have one.
+
+    Args:
+        names: N paths with ``/``.
+        searched: What is searched of each; None: the whole.
 
     Raises:
         DataError: A name holds two different labels.
     """
     labels = []
-    for name in names:
-        found = sorted(set(SUBJECT.findall(name)))
+    for name, text in zip(names, searched or names, strict=True):
+        found = sorted(set(SUBJECT.findall(text)))
         if len(found) > 1:
             raise DataError(
                 f"{name} names two subjects, {' and '.join(found)}; rename the file or its folder"

@@ -35,8 +35,8 @@ def read_tree(
 
     Classes and official parts are those of :func:`mritk.reading.class_tree.class_tree`, and errors
     likewise. Ids are paths relative to ``folder``; classes are sorted by name. If every path holds
-    a BIDS entity ``sub-LABEL``, that is the patient; else no patients are known. What is no sample
-    is in ``passed_over``.
+    a BIDS entity ``sub-LABEL`` beside the folder of its class, that is the patient; else no
+    patients are known. What is no sample is in ``passed_over``.
 
     Args:
         folder: The root of the tree.
@@ -61,13 +61,17 @@ def read_tree(
     )
     tree = class_tree(folder, scans, classes)
     names = [tree.name(file.path) for file in tree.files]
+    # A class may be called sub-acute.
+    beside_class = [
+        tree.name(file.folder.parent / file.path.relative_to(file.folder)) for file in tree.files
+    ]
     parts = [file.part for file in tree.files]
     return ScanTable(
         folder=folder,
         names=names,
         targets=np.asarray([tree.classes.index(file.label) for file in tree.files]),
         task=Classification(tree.classes),
-        patients=subjects_of(names),
+        patients=subjects_of(names, beside_class),
         splits=parts if any(parts) else None,
         passed_over=tree.passed_over("without an image or NIfTI suffix"),
         called=scans.path,

@@ -142,6 +142,19 @@ def test_the_bids_subject_is_the_patient_where_every_name_has_one(empty_files):
     assert read_tree(folder).patients == ("01", "01", "02")
 
 
+def test_a_class_whose_name_begins_like_a_subject_is_no_patient(empty_files):
+    classes = ("sub-acute", "sub-chronic")
+    folder = empty_files(*(f"{label}/{n}.nii" for label in classes for n in (1, 2)))
+    assert read_tree(folder).patients is None
+    named = empty_files("x/sub-acute/sub-01/a.nii", "x/sub-chronic/sub-02_T1w.nii")
+    assert read_tree(named / "x").patients == ("01", "02")
+
+
+def test_a_subject_above_its_class_is_the_patient(empty_files):
+    folder = empty_files("sub-01/glioma/a.nii", "sub-01/none/a.nii", "sub-02/none/a.nii")
+    assert read_tree(folder, classes=("glioma", "none")).patients == ("01", "01", "02")
+
+
 def test_one_name_without_subject_means_that_no_patients_are_known(empty_files):
     assert read_tree(empty_files("a/sub-01_T1w.nii.gz", "b/healthy.nii.gz")).patients is None
 
