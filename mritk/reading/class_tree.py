@@ -91,7 +91,7 @@ class ClassTree:
             if paths
         )
 
-    @property
+    @cached_property
     def _folders(self) -> frozenset[Path]:
         return frozenset(p for p in (*self.hidden, *self.empty) if p.is_dir())
 
@@ -150,10 +150,11 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
     every = list(root.walk())
     in_folders = {path for one in every for child in one.mask_folders for path in child.below}
     in_folders -= taken
+    placed = taken | in_folders
     return ClassTree(
         folder,
         tuple(sorted(found, key=lambda file: file.path.as_posix())),
-        tuple(path for path in root.below if path not in taken | in_folders),
+        tuple(path for path in root.below if path not in placed),
         tuple(sorted({*in_folders, *(path for one in every for path in one.masks)})),
         tuple(path for one in every for path in one.others),
         tuple(path for one in every for path in one.hidden),

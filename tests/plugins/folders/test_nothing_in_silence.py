@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mritk import DataError, Unavailable
+from mritk import DataError, Scans, Unavailable, class_tree
 from mritk.reading.file_tree import is_litter
 from mritk.reading.suffixes import IMAGE_SUFFIXES
 from mritk_folders.kind import Kind, kind_of
@@ -107,3 +107,15 @@ def test_the_suffixes_are_those_that_pillow_reads_for_the_formats_that_people_ha
     formats = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
     known = {suffix for suffix, name in Image.EXTENSION.items() if name in formats}
     assert set(IMAGE_SUFFIXES) == known
+
+
+def test_each_hidden_file_is_looked_at_once(tmp_path, monkeypatch):
+    """Not once for every other: a folder may hold thousands."""
+    for name in ("a/1.png", "b/1.png", *(f"a/.{n}.json" for n in range(30))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scans = Scans("folder:x", "images", lambda path: path.suffix == ".png", "1.png")
+    tree, looked_at, is_dir = class_tree(tmp_path, scans), [], Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: looked_at.append(path) or is_dir(path))
+    (passed,) = tree.passed_over("no image")
+    assert len(passed.names) == len(looked_at) == 30
