@@ -6,7 +6,8 @@ from mritk import packaged_text
 
 SHOTS = (0, 5, 10, 15, 20, 40, 80)
 # Every k sees this many images of each class in all, so that k alone differs and not the number of
-# steps.
+# steps: where classes are even in number. Of an odd number, k = 5 and 15 leave an incomplete last
+# batch, which is dropped: of three classes they see 533 and 707.
 SEEN_PER_CLASS = 800
 STAGES = "# stages"
 

@@ -128,6 +128,17 @@ def test_no_epoch_leaves_out_an_image_so_that_k_alone_differs(classes):
         assert steps == pytest.approx(800 * classes / parameters.batch_size, rel=0.02)
 
 
+def test_of_three_classes_few_shots_see_fewer_images_as_the_protocol_says():
+    """Training 5 × 3 images in batches of 10 leaves out 5 in each epoch."""
+    text, seen = kshot_text(5), {}
+    for k in SHOTS[1:]:
+        parameters = find_protocol(f"kshot_{k}", Registry.load(environ={})).parameters
+        whole = 3 * k // parameters.batch_size * parameters.batch_size
+        seen[k] = round(parameters.stages[0].epochs * whole / 3)
+    assert {k: n for k, n in seen.items() if n != 800} == {5: 533, 15: 707}
+    assert "533 and 707 images of each" in text
+
+
 def test_the_study_on_all_images_sees_them_in_the_same_way():
     registry = Registry.load(environ={})
     whole, few = (find_protocol(n, registry) for n in ("resource_efficient", "kshot_80"))
