@@ -119,13 +119,17 @@ class DomainObjective(Objective):
         """Return the means of the terms over the epoch's steps, and singular values.
 
         ``sigma_1`` and ``sigma_K`` are the largest and the K-th of the latent means of the last
-        batch; ``rank term``, ``CORAL``, ``IRM`` or ``worst site`` is what the regulariser adds or
-        weighs, ``KL`` the divergence of ``lddg``.
+        batch, absent where batches went through the network in micro-batches; ``rank term``,
+        ``CORAL``, ``IRM`` or ``worst site`` is what the regulariser adds or weighs, ``KL`` the
+        divergence of ``lddg``.
         """
         steps, penalty, divergence = self._memory["sums"].tolist()
         self._memory["sums"].zero_()
         values = torch.linalg.svdvals(self._memory["means"].cpu())
-        told = {"sigma_1": float(values[0]), "sigma_K": float(values[self._sites - 1])}
+        self._memory["means"].zero_()
+        told = {}
+        if values[0]:  # 0 where no batch went through whole
+            told = {"sigma_1": float(values[0]), "sigma_K": float(values[self._sites - 1])}
         names = {"lddg": "rank term", "coral": "CORAL", "irm": "IRM", "groupdro": "worst site"}
         if (name := names.get(self._recipe.regulariser)) is not None:
             told[name] = penalty / steps

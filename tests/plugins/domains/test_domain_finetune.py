@@ -187,6 +187,19 @@ def test_images_are_mixed_with_those_of_another_site(domains, monkeypatch):
     assert (colours[0] != colours[1]).all()
 
 
+def test_singular_values_that_micro_batches_cannot_tell_are_absent(domains):
+    """Those of an epoch, also where earlier ones had whole batches."""
+    setup = domains(regulariser="erm")
+    head = LatentHead(6, 2, latent=8, hidden=4, drawn=None)
+    objective = DomainObjective(setup, head, 3, 24)
+    images, targets = torch.randn(24, 6), torch.zeros(24, dtype=torch.long)
+    objective.loss(head(images), targets)
+    assert objective.epoch_terms()["sigma_1"] > 0
+    for half in (slice(0, 12), slice(12, 24)):
+        objective.loss(head(images[half]), targets[half])
+    assert objective.epoch_terms() == {}
+
+
 @pytest.mark.parametrize("regulariser", ["erm", "coral", "mixup", "groupdro"])
 def test_the_loss_of_a_step_waits_for_no_gpu(regulariser, domains):
     """That of lddg waits once, in the singular value decomposition; irm's gradients need a GPU."""
