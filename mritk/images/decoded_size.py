@@ -74,6 +74,8 @@ def warn_of_cropping(samples: Samples, shapes: Sequence[tuple[int, ...]], size: 
     known = [shape[:dims] for shape in shapes if shape]
     if grid.fit == "resize" or grid.size is None or not known:
         return
+    if grid.spacing is not None and samples.spacing is None:
+        return  # the plan refuses it, by name
     spacing = None if samples.spacing is None else np.median(samples.spacing, axis=0)
     typical = np.median(np.asarray(known), axis=0).astype(int).tolist()
     kept = share_kept(typical, grid, spacing)

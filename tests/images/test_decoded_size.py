@@ -109,6 +109,10 @@ def test_a_grid_that_cuts_off_most_of_a_sample_is_told(caplog):
     assert not caplog.text
     warn_of_cropping(samples, shapes, Grid(40, "crop_or_pad", 1.0))
     assert "a grid of 40 keeps only 12 % of a typical sample of 40×40×40" in caplog.text
+    caplog.clear()
+    unknown = replace(samples, spacing=None)
+    warn_of_cropping(unknown, shapes, Grid(40, "crop_or_pad", 1.0))
+    assert not caplog.text, "what is not known is refused elsewhere, with a name"
 
 
 @pytest.mark.parametrize("side", [4, (3, 5, 6), Grid(8, "crop_or_pad")], ids=str)
