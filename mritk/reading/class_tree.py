@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -141,7 +141,9 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
     layout = Layout(root, scans)
     if not root.below:
         raise layout.nothing()
-    found = list(_of_named(root, classes) if classes else _of_layout(layout))
+    # A disk may keep an accent behind its letter that a person types as one with it.
+    named = frozenset(map(composed, classes))
+    found = list(_of_named(root, named) if classes else _of_layout(layout))
     _check_classes(layout, found, classes)
     if any(file.part for file in found):
         found = _spelt_alike(found)
@@ -167,13 +169,13 @@ def _is_empty(folder: ScanFolder) -> bool:
 
 
 def _of_named(
-    folder: ScanFolder, classes: Sequence[str], part: str = "", own: ScanFolder | None = None
+    folder: ScanFolder, classes: Set[str], part: str = "", own: ScanFolder | None = None
 ) -> Iterator[ClassFile]:
     """Yield the scans of the folders named ``classes``; parts are around or inside of them.
 
     Args:
         folder: Where to look.
-        classes: The names.
+        classes: The names, in the Unicode form NFC.
         part: The part that ``folder`` lies in.
         own: The folder of the class that ``folder`` lies in.
     """
@@ -182,7 +184,7 @@ def _of_named(
     for child in folder.folders:
         if own and child in folder.mask_folders:
             continue
-        is_class = not own and child.name in classes
+        is_class = not own and composed(child.name) in classes
         of_child = part or ("" if is_class else part_of(child.name) or "")
         yield from _of_named(child, classes, of_child, child if is_class else own)
 
@@ -268,7 +270,8 @@ def _order(part: str) -> int:
 
 def _check_classes(layout: Layout, found: Sequence[ClassFile], wanted: Sequence[str]) -> None:
     labels = sorted({file.label for file in found})
-    absent = [name for name in wanted if name not in labels]
+    forms = set(map(composed, labels))
+    absent = [name for name in wanted if composed(name) not in forms]
     if absent:
         raise DataError(
             f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, given in "

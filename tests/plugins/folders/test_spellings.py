@@ -108,6 +108,16 @@ def test_two_class_folders_that_look_the_same_are_refused(empty_files):
         read_tree(empty_files(f"{one}/1.png", f"{other}/2.png", "sain/3.png"))
 
 
+@pytest.mark.parametrize("typed", ["m\u00e9ningiome", "me\u0301ningiome"], ids=["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["m\u00e9ningiome", "me\u0301ningiome"], ids=["NFC", "NFD"])
+def test_a_class_is_found_whatever_unicode_form_the_disk_has(empty_files, stored, typed):
+    folder = empty_files(f"{stored}/1.png", "sain/2.png", "autre/3.png")
+    samples = read_tree(folder, classes=(typed, "sain"))
+    assert samples.task.classes == tuple(sorted((stored, "sain")))
+    with pytest.raises(DataError, match=r"no images in a folder glie, given in"):
+        read_tree(folder, classes=(typed, "glie"))
+
+
 def test_without_parts_a_name_is_what_it_says(empty_files):
     assert read_tree(empty_files("1-1/x.png", "11/y.png")).task.classes == ("1-1", "11")
 
