@@ -38,15 +38,19 @@ def matches(predicted: np.ndarray, reference: np.ndarray) -> Matches:
     connected = np.ones((3,) * reference.ndim)
     given, predictions = ndimage.label(predicted, connected)
     true, lesions = ndimage.label(reference, connected)
-    shared = np.zeros((lesions + 1, predictions + 1), dtype=np.int64)
-    np.add.at(shared, (true, given), 1)
-    sizes = shared[:, 1:].sum(axis=0)  # of predicted lesions
-    touching = shared[1:, 1:]
-    dice = [
-        2 * int(row.sum()) / int(shared[number].sum() + sizes[row > 0].sum())
-        for number, row in enumerate(touching, start=1)
-    ]
-    return Matches(tuple(dice), int((touching.sum(axis=0) == 0).sum()))
+    # Of each pair that shares voxels, their number; a table of all pairs may have gigabytes.
+    some = (true > 0) | (given > 0)
+    pairs = true[some].astype(np.int64) * (predictions + 1) + given[some]
+    pairs, shared = np.unique(pairs, return_counts=True)
+    lesion, prediction = np.divmod(pairs, predictions + 1)
+    sizes = np.bincount(lesion, shared, lesions + 1)
+    sizes_given = np.bincount(prediction, shared, predictions + 1)
+    touch = (lesion > 0) & (prediction > 0)
+    lesion, prediction, shared = lesion[touch], prediction[touch], shared[touch]
+    common = np.bincount(lesion, shared, lesions + 1)
+    sizes_touching = np.bincount(lesion, sizes_given[prediction], lesions + 1)
+    dice = 2 * common[1:] / (sizes + sizes_touching)[1:]
+    return Matches(tuple(dice.tolist()), predictions - len(np.unique(prediction)))
 
 
 def lesion_dice(predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> float:

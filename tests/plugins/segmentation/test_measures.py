@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import product
 
 import numpy as np
 import pytest
 
-from mritk_segmentation.lesions import lesion_dice, lesion_f1, lesion_sensitivity
+from mritk_segmentation.lesions import lesion_dice, lesion_f1, lesion_sensitivity, matches
 from mritk_segmentation.overlap import iou
 from mritk_segmentation.surface import nsd
 
@@ -141,6 +142,20 @@ def test_lesions_are_those_of_brute_force(seed):
         2 * hits / (hits + len(true) + invented)
     )
     assert lesion_sensitivity(predicted, reference, MM) == pytest.approx(hits / len(true))
+
+
+def test_thousands_of_specks_take_little_memory():
+    """As a network predicts early in its training; a table of all pairs would take 512 MB."""
+    specks = np.zeros((40, 40, 40), dtype=bool)
+    specks[::2, ::2, ::2] = True
+    tracemalloc.start()
+    try:
+        found = matches(specks, np.roll(specks, 2, axis=0))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found.dice, found.invented) == ((1.0,) * 8000, 0)
+    assert peak < 20e6
 
 
 def test_a_large_lesion_does_not_hide_small_ones():
