@@ -101,3 +101,15 @@ def tree(tmp_path):
         return root
 
     return write
+
+
+@pytest.fixture
+def cases(tmp_path, write_nifti):
+    """Two volumes and their label maps, in files of other orientations."""
+    volumes = np.random.default_rng(0).integers(1, 200, (2, 4, 5, 6)).astype(np.int16)
+    maps = volumes // 100 * (volumes > 150)
+    for name, volume, labels in zip("ab", volumes, maps, strict=True):
+        write_nifti(tmp_path / f"{name}.nii", volume, "RAS")
+        write_nifti(tmp_path / f"{name}-mask.nii.gz", labels, "LPI")
+    (tmp_path / "t.csv").write_text("path,mask\na.nii,a-mask.nii.gz\nb.nii,b-mask.nii.gz\n")
+    return tmp_path / "t.csv", maps
