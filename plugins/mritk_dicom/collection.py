@@ -158,6 +158,10 @@ def _sites(found: Sequence[Series]) -> Callable[[Series], str | None]:
     for attribute in ("institution", "station"):
         if all(stated := [series.stated(attribute) for series in found]):
             spelling = one_spelling(sorted(stated))
+            if variants := len(spelling) - len(set(spelling.values())):
+                logger.warning(
+                    "%d sites differ from others only in spelling and are merged", variants
+                )
             names = pseudonyms(spelling.values(), "site-{}")
             return lambda series: names[spelling[series.stated(attribute)]]
     return lambda series: None

@@ -180,16 +180,19 @@ def test_sites_are_unknown_if_one_file_names_none(cohort, write_series, make_hea
     assert read_collection(root).sites is None
 
 
-def test_spellings_of_one_institution_are_one_site(write_series, make_head, tmp_path):
+def test_spellings_of_one_institution_are_one_site(write_series, make_head, tmp_path, caplog):
     """Case, spaces, and the Unicode form: é as one character, or as e and an accent."""
     names = ("Charité Berlin", "CHARITE\u0301 BERLIN", "Charité-Berlin ", "UKE")
     for seed, name in enumerate(names):
         folder = tmp_path / "ab"[seed % 2] / str(seed)
         encoded = {"SpecificCharacterSet": "ISO_IR 192", "InstitutionName": name}
         write_series(folder, make_head(seed=seed), patient=f"p{seed}", **encoded)
-    samples = read_collection(tmp_path)
+    with caplog.at_level("WARNING", "mritk"):
+        samples = read_collection(tmp_path)
     counts = sorted(samples.sites.count(site) for site in set(samples.sites))
     assert counts == [1, 3]
+    assert "2 sites differ from others only in spelling and are merged" in caplog.text
+    assert "berlin" not in caplog.text.lower()
 
 
 def test_an_institution_that_stands_for_a_missing_value_is_no_site(
