@@ -118,6 +118,9 @@ class Units:
 def strata_of(unit: np.ndarray, label: np.ndarray) -> Units:
     """Return the units, each in the stratum of the label that most of its samples have.
 
+    One unit alone in its stratum would never vary. If other units have samples of its label too, it
+    is drawn with them: in the stratum that most of them are in.
+
     Args:
         unit: (N,) int64, number of each sample's unit, from 0 and without gaps.
         label: (N,) int64, what strata are made by: the class, say. Equally frequent labels: the
@@ -126,6 +129,11 @@ def strata_of(unit: np.ndarray, label: np.ndarray) -> Units:
     counts = np.zeros((int(unit.max()) + 1, int(label.max()) + 1), dtype=np.int64)
     np.add.at(counts, (unit, label), 1)
     most = counts.argmax(axis=1)
+    for name in range(counts.shape[1]):
+        inside = most == name
+        others = (counts[:, name] > 0) & ~inside
+        if inside.sum() == 1 and others.any():
+            most[inside] = np.bincount(most[others]).argmax()
     _, stratum = np.unique(most, return_inverse=True)
     return Units(stratum.astype(np.int64), counts.sum(axis=1), most)
 

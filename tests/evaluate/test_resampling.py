@@ -58,9 +58,26 @@ def test_a_unit_alone_in_its_stratum_always_counts_once():
 
 
 def test_a_unit_is_of_the_stratum_that_most_of_its_samples_are_of():
-    unit = np.array([0, 0, 0, 1, 1, 2])
-    label = np.array([1, 1, 0, 0, 1, 2])
-    np.testing.assert_array_equal(strata_of(unit, label).stratum, [1, 0, 2])
+    unit = np.array([0, 0, 0, 1, 1, 2, 3, 3, 4])
+    label = np.array([1, 1, 0, 0, 1, 2, 0, 1, 1])
+    np.testing.assert_array_equal(strata_of(unit, label).stratum, [1, 0, 2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "strata"),
+    [
+        ([[0, 0, 1], [1, 1, 0], [1, 1, 0]], [0, 0, 0]),
+        ([[0, 0, 0], [1, 1, 0], [1, 1, 1]], [0, 0, 0]),  # all of its samples are of the label
+        ([[0, 0, 1], [1, 1, 0]], [0, 0]),  # either is alone
+        ([[2, 2, 1], [0, 0, 2], [0, 0, 1], [1, 1, 1], [1, 1, 1]], [0, 0, 0, 1, 1]),
+        ([[0, 0, 1], [1, 1, 1], [1, 1, 1]], [0, 1, 1]),  # nobody else has the label
+    ],
+)
+def test_a_unit_alone_with_the_label_of_most_of_its_samples_joins_others_that_have_it(
+    labels, strata
+):
+    unit = np.repeat(np.arange(len(labels)), 3)
+    np.testing.assert_array_equal(strata_of(unit, np.ravel(labels)).stratum, strata)
 
 
 def test_strata_are_numbered_without_gaps():
