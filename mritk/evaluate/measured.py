@@ -31,7 +31,8 @@ def measured(
         spacing: Distance of voxels in mm along each axis, of each case; None: 1 mm.
 
     Returns:
-        (N, regions) float64, NaN where undefined.
+        (N, regions) float64, NaN where undefined. Infinite is undefined too: it has no place in a
+        mean, and as NaN it is counted below tables.
 
     Raises:
         DataError: What is compared are no label maps of the task.
@@ -45,4 +46,5 @@ def measured(
         ]
         for row in range(len(predicted))
     ]
-    return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
+    values = np.asarray(found, dtype=np.float64).reshape(len(found), -1)
+    return np.where(np.isinf(values), np.nan, values)

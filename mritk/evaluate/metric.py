@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MEAN_OF_CASES = lazy("mritk.evaluate.case_means:mean_of_cases")
 MEANS_OF_CASES = lazy("mritk.evaluate.case_means:means_of_cases")
+WITHOUT_VALUE = lazy("numpy:isnan")
 
 
 class Undefined(Exception):
@@ -62,12 +63,13 @@ class Metric(Record):
             ``per_class``; NaN if undefined. None: ``function`` is called for each.
         left_out: Takes scores; returns what the value leaves out of each sample because of what was
             predicted, (N, columns) bool. Rows that leave out different samples are not tested
-            against each other. None: nothing is left out.
+            against each other. None: nothing is left out; with ``measure`` and an infinite bound
+            what is NaN, since no worst value could stand for a region that is absent.
         measure: For a segmentation: measures one region of one case. Takes the region as predicted
             and as it is (bool arrays of one shape) and the spacing in mm along each axis; returns a
-            number, NaN where undefined. The scores of the metric are then what it measures on the
-            stored label maps, (N, regions), and ``NAME[REGION]`` is a metric too. None: scores are
-            those stored.
+            number, NaN (or infinite) where undefined. The scores of the metric are then what it
+            measures on the stored label maps, (N, regions), and ``NAME[REGION]`` is a metric too.
+            None: scores are those stored.
         undefined: With ``measure``: which cases have no value, to follow "undefined":
             ``where neither label map has the region``.
     """
@@ -93,6 +95,8 @@ class Metric(Record):
             raise ValueError(f"metric {self.name}: a measure is for task='segmentation'")
         if self.function is MEAN_OF_CASES and self.resampled is None:
             object.__setattr__(self, "resampled", MEANS_OF_CASES)
+        if self.measure is not None and not all(map(math.isfinite, self.bounds)):
+            object.__setattr__(self, "left_out", self.left_out or WITHOUT_VALUE)
 
     @property
     def arrow(self) -> str:

@@ -29,6 +29,7 @@ def other_samples(metric: Metric, pairs: Iterable[tuple[Scored, Scored]]) -> str
         return ""
     cases = "case" if differing == 1 else "cases"
     return (
-        f"{metric.label} leaves out {differing} {cases} of one row only, where a label map lacks "
-        "a region, so the two means are of different cases; compare dice"
+        f"{metric.label} leaves out {differing} {cases} of one row only, "
+        f"{metric.undefined or 'where a label map lacks a region'}, so the two means are of "
+        "different cases; compare dice"
     )

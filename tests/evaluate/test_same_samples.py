@@ -8,9 +8,12 @@ import numpy as np
 
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.measured import measured
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.run_values import Scored
 from mritk.evaluate.same_samples import other_samples
+from mritk.tasks.segmentation import Segmentation
 
 CASES = 40
 DICE, HD95 = find_metric("dice"), find_metric("hd95")
@@ -65,6 +68,36 @@ def test_rows_that_leave_out_the_same_cases_are_compared():
         HD95, lambda name, seed: without(scores(seed + 10 * (name == "whole")), absent)
     )
     assert found.tested and not found.untested
+
+
+def gap_in_size(predicted, reference, spacing):
+    """Infinite where nothing was predicted, as distances of surfaces often are."""
+    return abs(int(predicted.sum()) - int(reference.sum())) if predicted.any() else math.inf
+
+
+def test_a_row_is_not_better_for_measures_that_are_infinite_where_it_predicts_nothing():
+    metric = Metric("gap", "gap", False, measure=gap_in_size, task="segmentation")
+    task, sizes = Segmentation(("background", "tumour")), range(2, 12)
+    true = [np.arange(20) < size for size in sizes]
+    found = {
+        "whole": [np.arange(20) < 2 * size - 1 for size in sizes],
+        "gives up": [region & (size < 5) for region, size in zip(true, sizes, strict=True)],
+    }
+    units, rows = [f"p{size}" for size in sizes], {}
+    for name, regions in found.items():
+        scores = measured(metric, task, regions, true, [None] * len(true))
+        rows[name] = [
+            Scored((0, 0), 0, np.zeros(len(true)), scores, units, None, lambda m, s=scores: s)
+        ]
+    assert np.isnan(rows["gives up"][0].score).sum() == 7, "counted as undefined below tables"
+    (pair,) = Evidence(rows, [metric], 200, given_these_models=True).all_pairs(metric)
+    assert pair.verdict is Verdict.CANNOT_TELL
+    assert "leaves out 7 cases of one row only" in pair.untested
+
+
+def test_a_measure_with_a_worst_value_is_compared_although_rows_lack_different_cases():
+    share = Metric("s", "s", True, measure=gap_in_size, task="segmentation", bounds=(0, 1))
+    assert share.left_out is None
 
 
 def test_metrics_of_classes_and_of_values_leave_nothing_out():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mritk import Unavailable, testing
+from mritk import Metric, Unavailable, testing
 from mritk.errors import UnknownName
 from mritk.plugins.registry import Registry
 from mritk.testing.check import Defect, NotApplicable, inspect, require_conformity
+from mritk.testing.metric import MetricUnderTest, measures_regions_of_any_form
 from mritk.testing.plugin import inspect_named
 
 BROKEN = Path(__file__).parent / "broken"
@@ -143,3 +144,14 @@ def mritk_protocols():
         for plugins in ([], [written(tmp_path, odd)])
     )
     assert with_odd == plain
+
+
+def test_a_measure_that_is_infinite_of_empty_regions_is_told_to_return_nan():
+    def distance(predicted, reference, spacing):
+        return abs(int(predicted[0].sum()) - 1) if predicted.any() else float("inf")
+
+    metric = Metric(
+        "gap", "gap", False, measure=distance, task="segmentation", bounds=(0, float("inf"))
+    )
+    with pytest.raises(Defect, match="infinite; return NaN"):
+        measures_regions_of_any_form(MetricUnderTest(metric))
