@@ -1,6 +1,7 @@
 """Metrics of decisions, from confusion matrices: the class with the highest logit, right or wrong.
 
-NaN where nothing stands below the line.
+NaN where nothing stands below the line. Totals are those of the matrix: another sum of the same
+weights in single precision rounds otherwise, and would set apart what is equal.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def f1s(samples: Resamples) -> np.ndarray:
 
 def accuracy(samples: Resamples) -> np.ndarray:
     """Return the share of right decisions, (R,)."""
-    return _ratio(_hits(samples).sum(axis=1), samples.total)
+    return _ratio(_hits(samples).sum(axis=1), samples.confusion.sum(axis=(1, 2)))
 
 
 def mcc(samples: Resamples) -> np.ndarray:
@@ -70,8 +71,9 @@ def mcc(samples: Resamples) -> np.ndarray:
 
 def kappa(samples: Resamples) -> np.ndarray:
     """Return the agreement of classes and decisions beyond chance, (R,)."""
-    confusion, total = samples.confusion, samples.total
+    confusion = samples.confusion
     true, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
+    total = true.sum(axis=1)
     by_chance = _ratio((true * predicted).sum(axis=1), total)
     beyond = total - by_chance
     beyond = np.where(beyond > 1e-9 * total, beyond, 0.0)

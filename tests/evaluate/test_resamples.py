@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mritk.evaluate.metric import Metric
-from mritk.evaluate.metrics import all_metrics
+from mritk.evaluate.metrics import all_metrics, find_metric
 from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.resampling import strata_of
 from tests.evaluate.oracles import ORACLES
 
 CLASSES = [metric for metric in all_metrics().values() if metric.task == "classification"]
@@ -118,3 +119,26 @@ def test_units_of_other_trials_have_no_part():
         metric.resample(Resamples(targets, scores, unit, weights)),
         rtol=1e-6,
     )
+
+
+def many(targets, scores, resamples=20):
+    """Samples of so many units that their sums round in single precision."""
+    unit = np.arange(len(targets))
+    return targets, scores, unit, strata_of(unit, targets).weights(resamples)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "kappa", "mcc", "macro_f1", "macro_specificity"])
+def test_all_right_is_all_right_in_every_resample_of_many_samples(name):
+    targets = np.random.default_rng(0).integers(0, 4, 20_000)
+    data = many(targets, np.eye(4, dtype=np.float32)[targets])
+    np.testing.assert_array_equal(find_metric(name).resample(Resamples(*data)), 1.0)
+
+
+def test_the_kappa_of_a_rare_class_is_right_in_every_resample():
+    targets = (np.arange(60_000) < 6).astype(np.int64)
+    decided = targets.copy()
+    decided[[3, 100]] = 0, 1
+    data = many(targets, np.eye(2, dtype=np.float32)[decided])
+    metric = find_metric("kappa")
+    expected = one_by_one(metric, *data)
+    np.testing.assert_allclose(metric.resample(Resamples(*data)), expected, atol=1e-6)
