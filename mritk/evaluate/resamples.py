@@ -73,8 +73,10 @@ class Resamples:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Return the weighted mean (R,) of one value per sample (N,)."""
+        # From their middle, or single precision sets apart the means of values that are all alike.
+        middle = values.mean() if self.weights.dtype == np.float32 else 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self.sums(values[:, None])[:, 0] / self.total
+            return middle + self.sums((values - middle)[:, None])[:, 0] / self.total
 
     # -- classes -------------------------------------------------------------------------------
 

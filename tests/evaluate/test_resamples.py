@@ -11,6 +11,7 @@ from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import all_metrics, find_metric
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import strata_of
+from mritk.evaluate.rounding import one_value
 from tests.evaluate.oracles import ORACLES
 
 CLASSES = [metric for metric in all_metrics().values() if metric.task == "classification"]
@@ -142,3 +143,11 @@ def test_the_kappa_of_a_rare_class_is_right_in_every_resample():
     metric = find_metric("kappa")
     expected = one_by_one(metric, *data)
     np.testing.assert_allclose(metric.resample(Resamples(*data)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "bias"])
+def test_one_error_for_all_is_their_mean_in_every_resample_of_many_samples(name):
+    targets = np.zeros(20_000, np.int64)
+    _, _, unit, weights = many(targets, targets)
+    found = find_metric(name).resample(Resamples(targets, np.full(20_000, 0.3), unit, weights))
+    assert one_value(found)
