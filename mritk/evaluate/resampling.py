@@ -108,11 +108,14 @@ class Units:
 
         The other units of its stratum take over its weight.
         """
-        same = self.stratum[:, None] == self.stratum[None, :]
-        size = self.sizes[self.stratum][:, None]
-        weights = np.where(same, size / np.maximum(size - 1, 1), 1.0)
-        np.fill_diagonal(weights, np.where(size[:, 0] > 1, 0.0, 1.0))
-        return weights.astype(np.float32)
+        weights = np.ones((len(self.stratum), len(self.stratum)), dtype=np.float32)
+        for number, size in enumerate(self.sizes):
+            if size < 2:
+                continue
+            inside = np.flatnonzero(self.stratum == number)
+            weights[np.ix_(inside, inside)] = size / (size - 1)
+            weights[inside, inside] = 0.0
+        return weights
 
 
 def strata_of(unit: np.ndarray, label: np.ndarray) -> Units:

@@ -159,6 +159,11 @@ class RunValues:
         """The weights of the resamples, and below them those of the probes, (R + strata, U)."""
         return np.concatenate([self.units.weights(self.resamples), self.units.probes()])
 
+    @cached_property
+    def _left_out(self) -> np.ndarray | None:
+        """The weights of the jackknife, (U, U), one for all trials; None unless BCa is wanted."""
+        return self.units.leave_one_out() if self.method == "bca" else None
+
     def numbers(self, trial: Scored) -> np.ndarray:
         return np.asarray([self.names[name] for name in trial.unit], dtype=np.int64)
 
@@ -168,7 +173,7 @@ class RunValues:
     def trials(self) -> dict[str, list[dict[str, Values]]]:
         """Every metric of every trial by row; computed once, all metrics of a trial together."""
         every = [trial for trials in self.rows.values() for trial in trials]
-        _ = self._drawn  # drawn once, before threads ask for it
+        _ = self._drawn, self._left_out  # made once, before threads ask for them
         found = iter(made_in_threads(lambda number: self._of_trial(every[number]), len(every)))
         return {name: [next(found) for _ in trials] for name, trials in self.rows.items()}
 
@@ -188,9 +193,9 @@ class RunValues:
     ) -> tuple[Resamples, Resamples | None]:
         """Return scores in all resamples; and with one unit left out, if BCa is wanted."""
         drawn = Resamples(trial.target, scores, unit, self._drawn)
-        if self.method != "bca":
+        if self._left_out is None:
             return drawn, None
-        return drawn, Resamples(trial.target, scores, unit, self.units.leave_one_out())
+        return drawn, Resamples(trial.target, scores, unit, self._left_out)
 
     def _of_metric(
         self, metric: Metric, trial: Scored, drawn: Resamples, left_out: Resamples | None

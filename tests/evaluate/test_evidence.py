@@ -21,6 +21,7 @@ from benchmarks.evidence.trained_folds import Cohort
 from mritk.evaluate.classification import CLASSIFICATION
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.metrics import find_metric
+from mritk.evaluate.resampling import Units
 from mritk.evaluate.run_values import Scored
 
 BALANCED = find_metric("balanced_accuracy")
@@ -226,6 +227,14 @@ def test_bca_and_percentile_agree_where_nothing_is_skewed():
     percentile = Evidence(table, [BALANCED], method="percentile").interval("net0", BALANCED)
     bca = Evidence(table, [BALANCED], method="bca").interval("net0", BALANCED)
     assert (bca.low, bca.high) == pytest.approx((percentile.low, percentile.high), abs=0.01)
+
+
+def test_the_jackknife_of_bca_is_made_once_for_all_trials(monkeypatch):
+    made, unpatched = [], Units.leave_one_out
+    monkeypatch.setattr(Units, "leave_one_out", lambda units: made.append(1) or unpatched(units))
+    table = World(patients=30, images=1).table(0)
+    _ = Evidence(table, [BALANCED], 50, method="bca").trials
+    assert sum(map(len, table.values())) > len(made) == 1
 
 
 @pytest.mark.slow
