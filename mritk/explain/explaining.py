@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -66,10 +66,13 @@ class Explaining:
     def usable(self, explainers: Sequence[Explainer]) -> dict[str, str]:
         """Return why explainers cannot explain this network, by name; those that can are not there.
 
-        Each is called with an input of zeros.
+        Each is called with the first case: what it refuses of other inputs does not matter.
+
+        Raises:
+            DataError: Its mask is not on the grid of its sample.
         """
-        batch = torch.zeros((1, *self.model.input_shape), device=self.device)
-        outputs = torch.zeros(1, dtype=torch.int64, device=self.device)
+        ((first, pixels),) = replace(self, cases=self.cases[:1])._batches()
+        batch, outputs = self.model.normalised(pixels), _targets(first, pixels)
         refused = {}
         for explainer in explainers:
             dims = len(self.model.input_shape) - 1
@@ -178,8 +181,13 @@ def _maps(
     cases: Sequence[Case],
 ) -> dict[str, np.ndarray]:
     """Return the maps of a batch by the explainer, with the ending of each network."""
-    targets = torch.tensor([case.target for case in cases], device=batch.device)
+    targets = _targets(cases, batch)
     return {
         explainer.name + ending: attributed(explainer, network, batch, targets)
         for ending, network in networks.items()
     }
+
+
+def _targets(cases: Sequence[Case], batch: torch.Tensor) -> torch.Tensor:
+    """Return the class of each case of a batch, (N,) int64, where the batch is."""
+    return torch.tensor([case.target for case in cases], device=batch.device)
