@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MEAN_OF_CASES = lazy("mritk.evaluate.case_means:mean_of_cases")
 MEANS_OF_CASES = lazy("mritk.evaluate.case_means:means_of_cases")
 WITHOUT_VALUE = lazy("numpy:isnan")
+NOT_FINITE = "some scores are NaN or infinite"
 
 
 class Undefined(Exception):
@@ -130,7 +131,7 @@ class Metric(Record):
         if not len(targets):
             return Value(math.nan, "no samples")
         if self.task != "segmentation" and not np.isfinite(scores).all():
-            return Value(math.nan, "some scores are NaN or infinite")
+            return Value(math.nan, NOT_FINITE)
         if weights is None:
             weights = np.ones(len(targets))
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mritk.evaluate.classification import aurocs, average_precisions
 from mritk.evaluate.decisions import f1s, npvs, precisions, recalls, specificities
-from mritk.evaluate.metric import Value
+from mritk.evaluate.metric import NOT_FINITE, Value
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import Form
 
@@ -54,7 +54,7 @@ def _unweighted(targets: np.ndarray, scores: np.ndarray) -> Resamples:
 def per_class(
     targets: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
 ) -> list[ClassScores]:
-    """Return the scores of each class.
+    """Return the scores of each class, undefined if some logits are NaN or infinite.
 
     Args:
         targets: (N,) class indices.
@@ -63,13 +63,17 @@ def per_class(
     """
     samples = _unweighted(targets, scores)
     support = samples.confusion[0].sum(axis=1)
-    found = {name: form(samples)[0] for name, (form, _) in SCORES.items()}
+    finite = bool(np.isfinite(scores).all())
+    found = {
+        name: (form(samples)[0], why) if finite else (np.full(len(classes), np.nan), NOT_FINITE)
+        for name, (form, why) in SCORES.items()
+    }
     return [
         ClassScores(
             name,
             int(support[k]),
             float(support[k] / max(1, support.sum())),
-            {score: Value.of(values[k], SCORES[score][1]) for score, values in found.items()},
+            {score: Value.of(values[k], why) for score, (values, why) in found.items()},
         )
         for k, name in enumerate(classes)
     ]

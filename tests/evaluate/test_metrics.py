@@ -13,6 +13,7 @@ from mritk import Classification, Regression
 from mritk.errors import UnknownName
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import all_metrics, find_metric, metrics_of
+from mritk.evaluate.per_class import per_class
 from mritk.evaluate.segmentation import SEGMENTATION
 from tests.evaluate.oracles import ORACLES
 
@@ -191,6 +192,15 @@ def test_no_samples_and_scores_that_are_no_numbers_are_nan_with_a_reason(metric)
         value = metric.compute(np.array([0, 1]), scores)
         assert math.isnan(value.value)
         assert value.reason == "some scores are NaN or infinite"
+
+
+def test_every_score_of_a_class_is_nan_with_a_reason_where_some_scores_are_no_numbers():
+    scores = np.eye(2)[[0, 1, 1]]
+    scores[0, 0] = np.nan
+    for of_class in per_class(np.array([0, 1, 1]), scores, ("a", "b")):
+        assert of_class.support == {"a": 1, "b": 2}[of_class.name]
+        for value in of_class.values.values():
+            assert math.isnan(value.value) and value.reason == "some scores are NaN or infinite"
 
 
 def test_scores_of_the_wrong_shape_are_never_broadcast():
