@@ -22,18 +22,20 @@ def fit_temperature(targets: np.ndarray, scores: np.ndarray) -> float:
         scores: (N, classes) logits.
 
     Raises:
-        Undefined: All samples are right (or all wrong, or there are none), so that the loss falls
-            without end towards a limit, and no temperature is the best.
+        Undefined: All samples are right (or all wrong, or there are none), so that the prior would
+            decide more than they do; or some logits are NaN or infinite.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    if not np.isfinite(scores).all():
+        raise Undefined("some validation scores are NaN or infinite, so no temperature fits them")
     right = int((scores.argmax(axis=1) == targets).sum())
     if right in (0, len(targets)):
         said = "all" if right else "none"
         raise Undefined(
-            f"{said} of the {len(targets)} validation samples are correct, so no temperature can "
-            "be fitted; use more validation samples"
+            f"{said} of the {len(targets)} validation samples are correct, which determines no "
+            "temperature; use more validation samples"
         )
     logits, rows = scores.astype(np.float64), np.arange(len(targets))
 

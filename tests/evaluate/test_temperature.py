@@ -36,8 +36,16 @@ def test_it_minimises_the_log_loss_with_a_prior_of_one_sample():
 def test_a_part_that_is_all_right_or_all_wrong_determines_nothing(right):
     """Colder would always be better on it, and ruin the log loss of the first error elsewhere."""
     target = np.arange(20) % 2
-    with pytest.raises(Undefined, match="no temperature can be fitted"):
+    with pytest.raises(Undefined, match="determines no temperature"):
         fit_temperature(target, np.eye(2)[target if right else 1 - target])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_determine_nothing(bad):
+    target, score = honest(40, 1.0)
+    score[3, 0] = bad
+    with pytest.raises(Undefined, match="some validation scores are NaN or infinite"):
+        fit_temperature(target, score)
 
 
 def test_one_error_among_few_does_not_sharpen_without_bound():

@@ -305,4 +305,4 @@ def test_a_temperature_is_not_fitted_on_the_test_part(make_record):
 
 def test_a_temperature_of_a_validation_part_that_is_all_right_is_refused(make_record):
     board = build_leaderboard([make_record()], analysis=Analysis(temperature=True))
-    assert "no temperature can be fitted" in notes(board)
+    assert "determines no temperature" in notes(board)
