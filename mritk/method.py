@@ -190,8 +190,8 @@ class Fitted(Protocol):
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
-    * ``embed(subset)``: features of each sample, (N, D), stored in half precision with ``mritk run
-      --keep-embeddings``.
+    * ``embed(subset)``: features of each sample, (N, D), stored with ``mritk run
+      --keep-embeddings``, in half precision if that loses nothing that matters.
     * ``spread(subset)``: standard deviation of what is predicted of each sample, (N,), for methods
       that predict a distribution.
     * ``provenance``: a mapping of facts on what it was made by, JSON-serialisable, added to the

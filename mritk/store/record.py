@@ -40,7 +40,7 @@ class Predictions:
         cases: What the columns of ``score`` are called for a segmentation, such as ``dice[WT]``.
         masks: The predicted label maps of a segmentation's test part, and ``references`` the true
             ones; None where they are not stored.
-        embedding: (N, D) float16 features of each sample, stored on request.
+        embedding: (N, D) float16 or float32 features of each sample, stored on request.
         spread: (N,) float64 standard deviation of what is predicted, where the method tells it.
         covariates: Further columns of the data by name, (N,) float64 or texts.
     """

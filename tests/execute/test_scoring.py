@@ -1,0 +1,33 @@
+"""What a fitted model says of a part, as it is stored."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mritk.execute.scoring import embedding_of
+
+FEATURES = np.random.default_rng(0).normal(size=(40, 3))
+CONSTANT = np.full((40, 1), 0.1)
+
+
+def stored(values):
+    found = embedding_of(SimpleNamespace(embed=lambda subset: values), values, "toy")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("values", [FEATURES, 5 + FEATURES, np.hstack([FEATURES, CONSTANT])])
+def test_embeddings_are_stored_in_half_precision(values):
+    assert stored(values).dtype == np.float16
+    np.testing.assert_allclose(stored(values), values, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values", [1e5 * FEATURES, 1000 + 0.3 * FEATURES, 1e-7 * FEATURES, FEATURES * [1, 1, 1e5]]
+)
+def test_embeddings_that_half_precision_would_spoil_are_stored_in_single(values):
+    assert stored(values).dtype == np.float32
+    np.testing.assert_allclose(stored(values), values, rtol=1e-6)
