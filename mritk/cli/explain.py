@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     default="64",
     show_default=True,
     metavar="N|all|IDS",
-    help="Test samples: a number spread over the classes, all, or ids separated by commas.",
+    help=(
+        "Test samples: a number spread over the classes, all, or ids separated by commas "
+        "('64,' is the sample 64)."
+    ),
 )
 @click.option(
     "-o",

@@ -17,7 +17,7 @@ def chosen_cases(test: Predictions, wish: str) -> np.ndarray:
     Args:
         test: The test part of a trial.
         wish: ``all``; a number, of which each class gets its share at random, always the same; or
-            ids with commas between them.
+            ids with commas between them. A comma after it makes an id of a number.
 
     Raises:
         UsageError: It is no positive number, or names a sample that was not tested.
@@ -25,8 +25,9 @@ def chosen_cases(test: Predictions, wish: str) -> np.ndarray:
     if wish == ALL:
         return np.arange(len(test.id))
     places = {name: place for place, name in enumerate(test.id)}
-    if wish in places or not wish.removeprefix("-").isdecimal():
-        names = [wish] if wish in places else [name.strip() for name in wish.split(",")]
+    if not wish.removeprefix("-").isdecimal():
+        listed = [name.strip() for name in wish.removesuffix(",").split(",")]
+        names = [wish] if wish in places else listed
         unknown = [name for name in names if name not in places]
         if unknown:
             raise UsageError(

@@ -34,6 +34,18 @@ def test_all_and_more_than_there_are(test_part):
     assert chosen_cases(test_part, "99").tolist() == list(range(20))
 
 
+def test_a_number_is_a_number_also_where_a_sample_is_called_by_it(test_part):
+    test_part.id = [str(i) for i in range(20)]
+    assert len(chosen_cases(test_part, "8")) == 8
+    assert chosen_cases(test_part, "8,").tolist() == [8]
+    assert chosen_cases(test_part, "8,3").tolist() == [3, 8]
+
+
+def test_one_id_may_have_commas(test_part):
+    test_part.id[5] = "a,b"
+    assert chosen_cases(test_part, "a,b").tolist() == [5]
+
+
 def test_cases_by_id(test_part):
     assert chosen_cases(test_part, "s7, s2").tolist() == [2, 7]
     with pytest.raises(UsageError, match=r"'s99' is no sample of the test set; write a number"):
