@@ -62,9 +62,14 @@ def fit_logistic(
         balanced: Weight each sample by N / (classes · samples of its class).
 
     Raises:
-        DataError: A class has no sample.
+        DataError: A class has no sample, or some features are NaN or infinite.
     """
     x = torch.as_tensor(features).double()
+    if not x.isfinite().all():
+        raise DataError(
+            "some training features are NaN or infinite, so logistic regression has no solution; "
+            "check the network that they come from"
+        )
     y = torch.as_tensor(targets).to(x.device)
     counts = np.bincount(y.cpu().numpy(), minlength=classes)
     if not counts.all():

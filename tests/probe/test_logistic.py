@@ -238,6 +238,14 @@ def test_a_class_without_samples_is_refused():
         fit_logistic(features, targets, 3, (1.0,))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(bad):
+    features = np.ones((4, 2))
+    features[1, 0] = bad
+    with pytest.raises(DataError, match="some training features are NaN or infinite"):
+        fit_logistic(features, [0, 1, 0, 1], 2, [1.0])
+
+
 def test_a_search_that_is_cut_short_says_so(monkeypatch):
     monkeypatch.setattr(logistic_search, "MAX_ITERATIONS", 3)
     features, targets = draw(200, 30, 3)
