@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mritk.evaluate.sample_losses import sample_losses
 from mritk.results.table import Table
+from mritk.store.record import Predictions
 
 MOST = 24
 NAMES = 3
@@ -34,11 +36,12 @@ class HardSample:
 
 
 def hardest_first(table: Table) -> dict[str, list[float]]:
-    """Return the losses of each test sample in the trials, by id; the greatest mean first."""
+    """Return the losses of each test sample in the trials, by id; the greatest mean first.
+
+    A loss that is NaN or infinite has no place in an order: that trial says nothing of the sample.
+    """
     losses: dict[str, list[float]] = defaultdict(list)
-    for record in table.every_record:
-        test = record.predictions["test"]
-        found = sample_losses(table.task, test.target, test.score)
+    for test, found in _judged(table):
         for name, loss in zip(test.id, found.tolist(), strict=True):
             losses[name].append(loss)
     return dict(sorted(losses.items(), key=lambda item: (-float(np.mean(item[1])), item[0])))
@@ -49,14 +52,22 @@ def hardest(table: Table) -> list[HardSample]:
     losses = hardest_first(table)
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
-    for record in table.every_record:
-        test = record.predictions["test"]
+    for test, _ in _judged(table):
         target.update(zip(test.id, test.target.tolist(), strict=True))
         if table.task.classes:
             for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
                 decided[name].append(choice)
     worst = list(losses.items())[:MOST]
     return [_sample(table, name, target[name], each, decided[name]) for name, each in worst]
+
+
+def _judged(table: Table) -> Iterator[tuple[Predictions, np.ndarray]]:
+    """Yield of each trial the test samples whose loss is a number, and their losses."""
+    for record in table.every_record:
+        test = record.predictions["test"]
+        losses = sample_losses(table.task, test.target, test.score)
+        known = np.isfinite(losses)
+        yield (test, losses) if known.all() else (test.only(known), losses[known])
 
 
 def _sample(
