@@ -32,9 +32,10 @@ def seal_bytes(content: bytes) -> bytes:
     stated = int.from_bytes(content[LENGTH_STATED], "little")
     if stated != len(content) or content[OPEN_MARK] != CLOSED:
         raise ValueError("an outer seal needs a closed HDF5 file whose first block is of version 0")
-    longer = bytearray(content)
-    longer[LENGTH_STATED] = (stated + LENGTH).to_bytes(8, "little")
-    return bytes(longer + _line(longer))
+    longer = (stated + LENGTH).to_bytes(8, "little")
+    # Files may be large: they are there once more, not several times.
+    before, behind = content[: LENGTH_STATED.start], memoryview(content)[LENGTH_STATED.stop :]
+    return b"".join([before, longer, behind, _line(before, longer, behind)])
 
 
 def seal_holds(content: bytes) -> bool | None:
@@ -47,5 +48,8 @@ def seal_holds(content: bytes) -> bool | None:
     return content[-LENGTH:] == _line(sealed)
 
 
-def _line(content: bytearray) -> bytes:
-    return MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
+def _line(*parts: bytes | bytearray | memoryview) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return MARK + digest.hexdigest().encode() + b"\n"

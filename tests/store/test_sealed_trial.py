@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
 
 from mritk.errors import StoreError
-from mritk.store.raw_seal import seal_bytes
+from mritk.store.raw_seal import seal_bytes, seal_holds
 from mritk.store.trial_file import SCHEMA, read_trial, write_trial
 from mritk.store.trial_state import AlteredTrial
 
@@ -118,3 +120,16 @@ def test_sealing_the_bytes_anew_does_not_hide_a_changed_score(make_record, path)
     path.write_bytes(seal_bytes(path.read_bytes()))
     with pytest.raises(AlteredTrial):
         read_trial(path)
+
+
+def test_to_seal_a_large_file_takes_its_memory_once_more():
+    length = 20_000_000
+    content = bytes(40) + length.to_bytes(8, "little") + bytes(length - 48)
+    tracemalloc.start()
+    try:
+        sealed = seal_bytes(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seal_holds(sealed)
+    assert peak < 1.1 * length
