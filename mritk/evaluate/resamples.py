@@ -84,7 +84,7 @@ class Resamples:
     def confusion(self) -> np.ndarray:
         """Weight of the samples of class i that are taken for class j, (R, classes, classes)."""
         classes = self.scores.shape[1]
-        cell = self.targets * classes + self.scores.argmax(axis=1)
+        cell = self.targets.astype(np.int64) * classes + self.scores.argmax(axis=1)
         counts = np.zeros((self.weights.shape[1], classes * classes))
         np.add.at(counts, (self.unit, cell), 1)
         return self._weighted(counts).reshape(-1, classes, classes)

@@ -203,6 +203,13 @@ def test_every_score_of_a_class_is_nan_with_a_reason_where_some_scores_are_no_nu
             assert math.isnan(value.value) and value.reason == "some scores are NaN or infinite"
 
 
+def test_class_indices_of_few_bits_do_not_overflow():
+    rng = np.random.default_rng(0)
+    targets, scores = rng.integers(0, 20, 200), rng.normal(size=(200, 20))
+    metric = find_metric("balanced_accuracy")
+    assert metric.compute(targets.astype(np.uint8), scores) == metric.compute(targets, scores)
+
+
 def test_scores_of_the_wrong_shape_are_never_broadcast():
     """(N,) against (N, 1) would give the mean over N × N pairs."""
     with pytest.raises(Exception, match=r"shape|dimension"):
