@@ -169,6 +169,7 @@ class Request:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
         from mritk.cli.warm_up import WarmUp
+        from mritk.store.claims import unclaimed
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
         from mritk.study.forecast import Forecast
@@ -208,7 +209,8 @@ class Request:
             tell_without_model(plan, results)
         warm_up.wait()
         done = plan.in_state(TrialState.FINISHED)
-        results.discard_checkpoints(trial.id for trial in (plan.todo if self.rerun else done))
+        unneeded = plan.todo if self.rerun else done
+        results.discard_checkpoints(unclaimed(results, (trial.id for trial in unneeded)))
         try:
             outcomes = train(self, plan, results, at_once, ways, limits)
         except KeyboardInterrupt:

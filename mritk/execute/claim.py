@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mritk.files.waiting import locked
+from mritk.store.claims import CLAIMS, claim_path, is_claimed
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
 
-CLAIMS = "claims"
+__all__ = ["CLAIMS", "claimed", "finished_meanwhile", "is_claimed", "stamp_of"]
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
         trial_id: The trial.
         wait: Wait for another process to end its training, and say so.
     """
-    path = results.path / CLAIMS / f"{trial_id}.lock"
+    path = claim_path(results, trial_id)
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
     if not path.parent.is_dir():  # the lock would bring a results folder that is gone to life again
@@ -43,15 +44,6 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
     finally:
         with suppress(OSError):  # others are claimed
             path.parent.rmdir()
-
-
-def is_claimed(results: ResultsFolder, trial_id: str) -> bool:
-    """Tell whether a process holds the claim to a trial; True where the system cannot tell."""
-    path = results.path / CLAIMS / f"{trial_id}.lock"
-    if not path.exists():
-        return False
-    with locked(path, "", wait=False, patience=0) as free:
-        return not free
 
 
 def stamp_of(path: Path) -> int:

@@ -46,11 +46,19 @@ def is_abandoned(draft: Path) -> bool:
     if writer and writer[1] == _machine() and not _lives(int(writer[2])):
         return True
     try:
-        inside = draft.rglob("*") if draft.is_dir() else ()
-        touched = max(path.lstat().st_mtime for path in (draft, *inside))
+        return time.time() - last_touched(draft) > SECONDS_OF_SILENCE
     except FileNotFoundError:  # completed just now
         return False
-    return time.time() - touched > SECONDS_OF_SILENCE
+
+
+def last_touched(path: Path) -> float:
+    """Return when a file, or anything in a folder, was last written, in seconds of the clock.
+
+    Raises:
+        FileNotFoundError: It, or something in it, is gone.
+    """
+    inside = path.rglob("*") if path.is_dir() else ()
+    return max(one.lstat().st_mtime for one in (path, *inside))
 
 
 def remove_abandoned(folder: Path) -> None:

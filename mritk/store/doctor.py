@@ -11,7 +11,9 @@ from enum import Enum
 from pathlib import Path
 
 from mritk.errors import ExitCode
+from mritk.files.draft import last_touched
 from mritk.store.checks import checks_of
+from mritk.store.claims import is_claimed
 from mritk.store.folder import CHECKPOINTS, ResultsFolder
 from mritk.store.kept_model import MODELS
 from mritk.store.places import ENDING, TRIALS, entries
@@ -23,6 +25,7 @@ IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "f
 # A process that writes a file changes it all the time, so one that nobody has touched for an hour
 # is nobody's. A lock would tell at once, but not on every network drive.
 ABANDONED_AFTER = 3600.0
+OF_FINISHED = "checkpoint of a finished trial"
 
 
 class State(str, Enum):
@@ -224,13 +227,20 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, _Whole]) -> list[Ailment]
         if _temporary(path):
             found.append(_left(path, below, "half-written"))
         elif below.parts[0] == CHECKPOINTS and trial is not None and trial.finished:
-            found.append(_left(path, below, "checkpoint of a finished trial"))
+            found.append(_unneeded(folder, path, below))
         elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and trial is None:
             text = "unfinished; 'mritk run' resumes it, unless it is being trained now"
             found.append(Ailment(below, State.INTERRUPTED, text))
         elif below.parts[0] == MODELS and len(below.parts) > 1 and trial is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
     return found
+
+
+def _unneeded(folder: ResultsFolder, path: Path, below: Path) -> Ailment:
+    """Return what to say of a checkpoint of a finished trial, or of the folder beside it."""
+    if is_claimed(folder, path.stem):
+        return Ailment(below, State.IN_USE, "checkpoint of a trial that is being trained again")
+    return _left(path, below, OF_FINISHED)
 
 
 def _temporary(path: Path) -> bool:
@@ -241,7 +251,7 @@ def _left(path: Path, below: Path, text: str) -> Ailment:
     """Return what to say of a file that nobody needs, unless somebody is writing it."""
     age = 0.0
     with suppress(OSError):  # gone meanwhile, so it was in use
-        age = time.time() - path.stat().st_mtime
+        age = time.time() - last_touched(path)
     if age > ABANDONED_AFTER:
         return Ailment(below, State.LEFTOVER, text)
     return Ailment(below, State.IN_USE, f"{text}; kept until it is an hour old")
@@ -261,7 +271,7 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
     with TrialReader() as reader:
         for ailment in diagnosis.ailments:
             path = folder.path / ailment.path
-            if ailment.state is State.LEFTOVER:
+            if ailment.state is State.LEFTOVER and _is_still_left(ailment, path, folder):
                 done.append(_delete(path, ailment))
             elif ailment.state.spoiled and _is_still(ailment, path, reader):
                 place = folder.set_aside(path)
@@ -275,6 +285,13 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
 def _is_still(ailment: Ailment, path: Path, reader: TrialReader) -> bool:
     """Tell whether a file is as it was when the doctor found it."""
     return ailment in (_misplaced(path, ailment.path), _examine(path, ailment.path, reader))
+
+
+def _is_still_left(ailment: Ailment, path: Path, folder: ResultsFolder) -> bool:
+    """Tell whether nobody has begun to use what the doctor found to be left."""
+    if ailment.text == OF_FINISHED:
+        return _unneeded(folder, path, ailment.path) == ailment
+    return _left(path, ailment.path, ailment.text) == ailment
 
 
 def _delete(path: Path, ailment: Ailment) -> str:

@@ -142,17 +142,6 @@ def test_a_view_of_as_many_but_other_trials_is_told_by_what_differs(mritk, folde
     assert "results.h5 is outdated (trials it lacks: 1, listed but gone: 1); 'mritk doctor" in told
 
 
-def test_the_folder_beside_the_checkpoint_of_a_finished_trial_is_a_leftover(mritk, folder):
-    beside = folder.checkpoint_path("bbbb").with_suffix(".files")
-    (beside / "program").mkdir(parents=True)
-    (beside / "program" / "log.txt").write_text("said")
-    an_hour_ago = time.time() - 3700
-    os.utime(beside, (an_hour_ago, an_hour_ago))
-    _, found = states(mritk, folder, "--fix")
-    assert ("checkpoints/bbbb.files", "leftover") in found
-    assert not beside.exists()
-
-
 def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, folder, monkeypatch):
     path, real = folder.trial_path("aaaa"), Path.read_bytes
 
@@ -259,21 +248,6 @@ def test_a_view_that_lacks_something_is_stale_and_renewed(mritk, folder, change)
     assert code == 0
     assert ("results.h5", "stale") in found
     assert states(mritk, folder)[1] == {("trials/cccc.h5", "failed trial")}
-
-
-def test_a_file_that_somebody_may_be_writing_is_left_alone_for_an_hour(mritk, folder):
-    half = [folder.path / ".results.h5.1.tmp", folder.path / "trials" / ".x.h5.1.tmp"]
-    for path in half:
-        path.write_bytes(b"half")
-    code, found = states(mritk, folder, "--fix")
-    assert code == 0
-    named = {(str(path.relative_to(folder.path)), "possibly in use") for path in half}
-    assert named <= found
-    assert all(path.exists() for path in half)
-    for path in half:
-        os.utime(path, (0, 0))
-    states(mritk, folder, "--fix")
-    assert not any(path.exists() for path in half)
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(mritk, tmp_path):

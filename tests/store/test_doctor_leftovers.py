@@ -1,0 +1,66 @@
+"""``mritk doctor``: what nobody needs is deleted, and nothing that somebody uses."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mritk.execute.claim import claimed
+from mritk.store.claims import unclaimed
+from mritk.store.doctor import cure, diagnose
+from tests.store.conftest import states
+
+
+def test_the_folder_beside_the_checkpoint_of_a_finished_trial_is_a_leftover(mritk, folder):
+    beside = folder.checkpoint_path("bbbb").with_suffix(".files")
+    (beside / "program").mkdir(parents=True)
+    (beside / "program" / "log.txt").write_text("said")
+    an_hour_ago = time.time() - 3700
+    for path in (beside, *beside.rglob("*")):
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    _, found = states(mritk, folder, "--fix")
+    assert ("checkpoints/bbbb.files", "leftover") in found
+    assert not beside.exists()
+
+
+def test_the_checkpoint_of_a_trial_that_is_trained_again_stays(folder):
+    beside = folder.checkpoint_path("bbbb").with_suffix(".files")
+    beside.mkdir(parents=True)
+    (beside / "latest.pth").touch()
+    folder.checkpoint_path("bbbb").touch()
+    for path in (beside / "latest.pth", beside, folder.checkpoint_path("bbbb")):
+        os.utime(path, (0, 0))
+    before = diagnose(folder)
+    (beside / "latest.pth").write_text("now")
+    cure(folder, before)
+    assert beside.exists(), "something in it was written since the doctor looked"
+    os.utime(beside / "latest.pth", (0, 0))
+    folder.checkpoint_path("bbbb").touch()
+    os.utime(folder.checkpoint_path("bbbb"), (0, 0))
+    with claimed(folder, "bbbb", wait=False):
+        cure(folder, before)
+        said = {str(one.path): one.text for one in diagnose(folder).ailments}
+        assert said["checkpoints/bbbb.files"] == "checkpoint of a trial that is being trained again"
+    assert beside.exists()
+    assert folder.checkpoint_path("bbbb").exists()
+
+
+def test_a_file_that_somebody_may_be_writing_is_left_alone_for_an_hour(mritk, folder):
+    half = [folder.path / ".results.h5.1.tmp", folder.path / "trials" / ".x.h5.1.tmp"]
+    for path in half:
+        path.write_bytes(b"half")
+    code, found = states(mritk, folder, "--fix")
+    assert code == 0
+    named = {(str(path.relative_to(folder.path)), "possibly in use") for path in half}
+    assert named <= found
+    assert all(path.exists() for path in half)
+    for path in half:
+        os.utime(path, (0, 0))
+    states(mritk, folder, "--fix")
+    assert not any(path.exists() for path in half)
+
+
+def test_a_run_deletes_no_checkpoint_of_a_trial_that_another_process_trains(folder):
+    with claimed(folder, "bbbb", wait=False):
+        assert list(unclaimed(folder, ["aaaa", "bbbb"])) == ["aaaa"]
+    assert list(unclaimed(folder, ["aaaa", "bbbb"])) == ["aaaa", "bbbb"]
