@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-POOLED = -1  # the number of the seed, or fold, of what is made of all of them
+# The number of the seed, or fold, of what is made of all of them; that of no trial.
+POOLED = -(2**63)
 Run = tuple[int, int]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.metric import Metric, Undefined
+from mritk.evaluate.paired_runs import POOLED
 from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.covariate import Covariate
@@ -138,6 +139,8 @@ def repeat_of(record: TrialRecord | TrialFacts) -> int:
 
     Of what is made of all folds it is that of all (:data:`mritk.evaluate.paired_runs.POOLED`).
     """
+    if record.fold == POOLED:
+        return POOLED
     return record.fold // max(1, record.folds // record.stored_protocol.repeats)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mritk.evaluate.paired_runs import POOLED
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import SD, columns_of, name_text
 from mritk.results.footnotes import footnotes
@@ -236,13 +237,18 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "ranked": row.ranked,
         "trials": row.trials,
         "failed": row.failed,
-        "seeds": list(row.seeds),
-        "folds": list(row.folds),
+        "seeds": _numbers(row.seeds),
+        "folds": _numbers(row.folds),
         "marks": row.marks,
         "metrics": _cells_as_data(row.cells),
         "clean_metrics": _cells_as_data(row.clean_cells),
         "cost": {name: or_null(value) for name, value in row.cost.items()},
     }
+
+
+def _numbers(of: Sequence[int]) -> list[int]:
+    """Return seeds or folds, -1 for what is made of all."""
+    return [-1 if number == POOLED else number for number in of]
 
 
 def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:

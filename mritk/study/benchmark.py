@@ -19,6 +19,7 @@ from mritk.study.data_options import DataOptions
 
 # What ``mritk run`` compares where nothing else is named.
 USUAL = "quickstart"
+SEEDS = 2**63  # a trial file holds numbers below it
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
@@ -56,7 +57,7 @@ class Benchmark:
         datasets: Names.
         protocols: Names or paths of TOML files.
         augmentations: Names; empty: what each protocol names.
-        seeds: Seeds of the trials.
+        seeds: Seeds of the trials, from 0 to 2**63 - 1.
         folds: Fold numbers; empty: all folds of the protocol's split.
         data: What is said about the datasets: patients, names of classes.
         vary: Keys of the protocols and the values that each of them is tried with, as in
@@ -79,9 +80,17 @@ class Benchmark:
         """Read a benchmark from a TOML text whose keys are the attributes of this class.
 
         Raises:
-            ProtocolError: It has an unknown key or a value of the wrong type.
+            ProtocolError: It has an unknown key, a value of the wrong type, no seed, or a seed
+                that a trial file cannot hold.
         """
-        return source.into(cls, source.parse())
+        benchmark = source.into(cls, source.parse())
+        if not benchmark.seeds:
+            raise source.error(("seeds",), "it is empty, so nothing would be trained; name a seed")
+        for position, seed in enumerate(benchmark.seeds):
+            if not 0 <= seed < SEEDS:
+                message = f"a seed is a whole number from 0 to 2**63 - 1 (it is {seed})"
+                raise source.error(("seeds", position), message)
+        return benchmark
 
     @classmethod
     def named(cls, name: str, registry: Registry) -> Benchmark:

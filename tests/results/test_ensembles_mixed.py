@@ -194,3 +194,14 @@ class TestValues:
         records[0].predictions["test"].spread = None
         (mixed,) = table_of(records, "seeds").records["tiny@scratch ×3 seeds"]
         assert mixed.predictions["test"].spread is None
+
+
+def test_a_trial_of_seed_minus_one_is_compared_as_one_of_any_other_seed(make_record):
+    def differences(first: int):
+        records = trials(make_record, 3, ("strong", "weak"))
+        for record in records:
+            record.seed = record.seed or first
+        (compared,) = table_of(records).comparisons["balanced_accuracy"]
+        return compared.difference, compared.interval, compared.p
+
+    assert differences(-1) == differences(0)

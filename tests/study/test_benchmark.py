@@ -1,0 +1,24 @@
+"""A benchmark as a TOML text: what it may say, and on which line it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk.errors import ProtocolError
+from mritk.protocol.tomltext import TomlText
+from mritk.study.benchmark import Benchmark
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [("[]", "nothing would be trained"), ("[0, -1]", "it is -1"), (f"[{2**63}]", f"{2**63}")],
+)
+def test_seeds_that_no_trial_can_have_are_refused_by_line(seeds, told):
+    text = TomlText(f'backbones = ["tiny"]\nseeds = {seeds}\n', "b.toml")
+    with pytest.raises(ProtocolError, match=r"b\.toml, line 2: seeds: ") as caught:
+        Benchmark.from_text(text)
+    assert told in str(caught.value)
+
+
+def test_the_largest_seed_is_one_that_a_trial_file_holds():
+    assert Benchmark.from_text(TomlText(f"seeds = [0, {2**63 - 1}]", "")).seeds[1] == 2**63 - 1
