@@ -138,6 +138,8 @@ class Samples:
         given = np.asarray(self.targets)
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
+        if not all(texts("covariates", tuple(self.covariates))):
+            raise DataError("a covariate has no name; give its column a title")
         covariates = {name: covariate(name, c) for name, c in self.covariates.items()}
         object.__setattr__(self, "channels", channels_of(self.channels, self.spatial_dims))
         object.__setattr__(self, "spacing", spacing_of(self.spacing, self.spatial_dims))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
 from mritk.store.kept_model import model_path
 from mritk.store.provenance import collect, command_line
+from mritk.store.trial_file import Failure, TrialRecord, UnstorableTrial
 from mritk.store.trial_state import TrialState
 from mritk.trial import Outcome, Plan, Trial
 
@@ -168,7 +170,12 @@ class SerialRun:
                 return self.results.trial_path(trial.id)  # by another process, meanwhile
             return self.results.write(record, create=False)
 
-        path = when_there(self.results, write)
+        try:
+            path = when_there(self.results, write)
+        except UnstorableTrial as unstorable:  # others can be stored
+            error = unstorable
+            _leave_result_out(record, unstorable)
+            path = when_there(self.results, write)
         if error is None:
             self.results.discard_checkpoints([trial.id])
         seconds = time.perf_counter() - started
@@ -187,6 +194,14 @@ class SerialRun:
                 "are stored without a model, with complete predictions",
                 method,
             )
+
+
+def _leave_result_out(record: TrialRecord, error: UnstorableTrial) -> None:
+    """Make a record that no file can hold that of a failed trial."""
+    record.status, record.predictions, record.notes = "failed", {}, {}
+    record.history = [replace(epoch, extra={}) for epoch in record.history]
+    text = "".join(traceback.format_exception(error))
+    record.failure = Failure(type(error).__name__, str(error), text, len(record.history))
 
 
 def _short_of_memory(error: Exception) -> bool:

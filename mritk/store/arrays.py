@@ -9,6 +9,8 @@ import numpy as np
 
 # Compressed data come with an index of about two kilobytes.
 WORTH_COMPRESSING = 8192
+# HDF5 describes a table in 65,535 bytes, where each column takes so many beside its name.
+WIDEST, OF_COLUMN = 65_000, 64
 
 
 def store(group: h5py.Group, name: str, values: np.ndarray) -> None:
@@ -51,6 +53,42 @@ def table(columns: Mapping[str, Sequence[str] | np.ndarray]) -> np.ndarray:
     for name, array in arrays.items():
         found[name] = array
     return found
+
+
+def store_table(
+    group: h5py.Group, name: str, columns: Mapping[str, Sequence[str] | np.ndarray]
+) -> None:
+    """Write columns of one length as a table; what is too wide for one goes on in ``NAME.2``, ….
+
+    Raises:
+        ValueError: See :func:`table`.
+    """
+    parts: list[dict[str, Sequence[str] | np.ndarray]] = [{}]
+    room = WIDEST
+    for title, column in columns.items():
+        taken = len(title.encode()) + OF_COLUMN
+        if taken > room and parts[-1]:
+            parts.append({})
+            room = WIDEST
+        parts[-1][title] = column
+        room -= taken
+    for number, part in enumerate(parts, 1):
+        store(group, _numbered(name, number), table(part))
+
+
+def read_table(group: h5py.Group, name: str) -> dict[str, np.ndarray]:
+    """Return the columns that :func:`store_table` wrote; texts are in bytes, see :func:`texts`."""
+    columns: dict[str, np.ndarray] = {}
+    number = 1
+    while number == 1 or _numbered(name, number) in group:
+        rows = group[_numbered(name, number)][()]
+        columns |= {title: rows[title] for title in rows.dtype.names or ()}
+        number += 1
+    return columns
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}.{number}"
 
 
 def texts(column: np.ndarray) -> list[str]:

@@ -24,6 +24,7 @@ Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
     /failure              attributes: type, message, epoch; /failure/traceback
     /skipped              ids of unreadable samples that were left out on request
 
+A table of more columns than HDF5 can describe at once (about 800) goes on in NAME.2, NAME.3, ….
 Texts in arrays are UTF-8 of a fixed length; rows and classes are whole numbers of the fewest bytes
 that hold them; arrays of whole numbers and texts are compressed where that pays.
 """
@@ -40,7 +41,7 @@ import numpy as np
 
 from mritk.method import Epoch
 from mritk.store import earlier_layout
-from mritk.store.arrays import read_text, store, store_text, table, texts
+from mritk.store.arrays import read_table, read_text, store, store_table, store_text, table, texts
 from mritk.store.part_layout import SampleTable, StoredSamples, read_part, write_part
 from mritk.store.record import Failure, TrialIdentity, TrialRecord
 from mritk.store.seal import SEAL, digest_of
@@ -75,7 +76,7 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     splits = file.create_group("splits")
     for part, rows in samples.splits.items():
         store(splits, part, rows)
-    store(file, "history", _as_table(record.history))
+    store_table(file, "history", _as_columns(record.history))
     for part, predictions in record.predictions.items():
         write_part(file.create_group(f"predictions/{part}"), predictions, samples.parts[part])
     file.create_group("cost").attrs.update(record.cost)
@@ -90,8 +91,8 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     file.attrs[SEAL] = digest_of(file)
 
 
-def _as_table(history: Sequence[Epoch]) -> np.ndarray:
-    """Return epochs as a structured array; NaN where an epoch lacks an extra number."""
+def _as_columns(history: Sequence[Epoch]) -> dict[str, Sequence[str] | np.ndarray]:
+    """Return epochs as columns; NaN where an epoch lacks an extra number."""
     columns: dict[str, Sequence[str] | np.ndarray] = {}
     for column in fields(Epoch):
         values = [getattr(epoch, column.name) for epoch in history]
@@ -101,7 +102,7 @@ def _as_table(history: Sequence[Epoch]) -> np.ndarray:
             columns[column.name] = values
     for name in dict.fromkeys(name for epoch in history for name in epoch.extra):
         columns[EXTRA + name] = np.asarray([epoch.extra.get(name, np.nan) for epoch in history])
-    return table(columns)
+    return columns
 
 
 def _as_json(value: Any) -> Any:
@@ -140,16 +141,16 @@ def _read_columns(file: h5py.File) -> dict[str, Any]:
         **{name: json.loads(read_text(file[f"{name}_json"])) for name in JSON},
         "splits": {part: samples.of(rows[()], "id") for part, rows in file["splits"].items()},
         "skipped": texts(file["skipped"][()]),
-        "history": _epochs(file["history"][()]),
+        "history": _epochs(read_table(file, "history")),
         "predictions": {part: read_part(group, samples) for part, group in parts.items()},
     }
 
 
-def _epochs(rows: np.ndarray) -> list[Epoch]:
-    names = rows.dtype.names or ()
+def _epochs(stored: Mapping[str, np.ndarray]) -> list[Epoch]:
+    names = list(stored)
     extra = [name for name in names if name.startswith(EXTRA)]
     columns = [
-        texts(rows[name]) if rows.dtype[name].kind == "S" else rows[name].tolist() for name in names
+        texts(column) if column.dtype.kind == "S" else column.tolist() for column in stored.values()
     ]
     found = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return [

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.store.arrays import smallest, store, table, texts
+from mritk.store.arrays import read_table, smallest, store, store_table, table, texts
 from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
 
@@ -73,7 +73,7 @@ def write_part(group: h5py.Group, part: Predictions, rows: np.ndarray) -> None:
     store(group, "row", rows)
     store(group, "target", smallest(part.target))
     if part.cases:
-        store(group, "cases", table(dict(zip(part.cases, part.score.T, strict=True))))
+        store_table(group, "cases", dict(zip(part.cases, part.score.T, strict=True)))
     else:
         store(group, "score", part.score)
     for name in OPTIONAL:
@@ -81,7 +81,7 @@ def write_part(group: h5py.Group, part: Predictions, rows: np.ndarray) -> None:
         if values is not None:
             store(group, name, values)
     if part.covariates:
-        store(group, "covariates", table(part.covariates))
+        store_table(group, "covariates", part.covariates)
     for name in MAPS:
         maps = getattr(part, name)
         if maps is not None:
@@ -95,22 +95,22 @@ def read_part(group: h5py.Group, samples: StoredSamples) -> Predictions:
     columns |= {name: group[name][()] for name in OPTIONAL if name in group}
     columns |= {name: LabelMaps.read(group[name]) for name in MAPS if name in group}
     if "cases" in group:
-        cases = group["cases"][()]
-        columns["cases"] = cases.dtype.names
-        columns["score"] = np.stack([cases[name] for name in cases.dtype.names], axis=1)
+        cases = read_table(group, "cases")
+        columns["cases"] = tuple(cases)
+        columns["score"] = np.stack(list(cases.values()), axis=1)
     else:
         columns["score"] = group["score"][()]
     if "covariates" in group:
-        columns["covariates"] = _covariates(group["covariates"][()])
+        columns["covariates"] = _covariates(read_table(group, "covariates"))
     target = group["target"][()]
     whole = target.dtype.kind in "iu"
     return Predictions(**columns, target=target.astype(np.int64) if whole else target)
 
 
-def _covariates(rows: np.ndarray) -> dict[str, np.ndarray]:
+def _covariates(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
-        name: np.asarray(texts(rows[name]), dtype=np.str_)
-        if rows.dtype[name].kind == "S"
-        else np.ascontiguousarray(rows[name])
-        for name in rows.dtype.names or ()
+        name: np.asarray(texts(column), dtype=np.str_)
+        if column.dtype.kind == "S"
+        else np.ascontiguousarray(column)
+        for name, column in columns.items()
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py
 
-from mritk.errors import one_line
+from mritk.errors import MritkError, one_line
 from mritk.files.atomic import write_whole
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
@@ -42,6 +42,7 @@ __all__ = [
     "Stored",
     "TrialReader",
     "TrialRecord",
+    "UnstorableTrial",
     "read_trial",
     "write_hdf5",
     "write_trial",
@@ -61,13 +62,28 @@ CHANGED = (
 )
 
 
+class UnstorableTrial(MritkError):
+    """A trial holds what no trial file can: nothing is written."""
+
+
 def write_trial(record: TrialRecord, path: Path, *, parents: int | None = None) -> None:
     """Write ``record`` to ``path``: under another name first, synced, then renamed.
 
     Raises:
         StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
+        UnstorableTrial: HDF5 cannot hold its content.
     """
-    write_hdf5(path, lambda file: write_record(record, file), parents=parents)
+
+    def fill(file: h5py.File) -> None:
+        try:
+            write_record(record, file)
+        except Exception as error:
+            raise UnstorableTrial(
+                f"a trial file cannot hold the result of trial {record.id[:8]}, so it failed: "
+                f"{type(error).__name__}: {one_line(error)}; rename or leave out what is named"
+            ) from error
+
+    write_hdf5(path, fill, parents=parents)
 
 
 def write_hdf5(

@@ -38,6 +38,7 @@ from mritk.study.refusals import (
     require_selectable,
     require_selection,
     require_size,
+    require_storable,
     require_unlabelled_use,
 )
 from mritk.study.rehearsal import Rehearsal, without_weights
@@ -115,6 +116,7 @@ class Planner:
         )
         for name, opened in zip(benchmark.datasets, opened_datasets, strict=True):
             record = opened.record
+            require_storable("dataset", [record.name])
             candidates = [
                 self._candidates(benchmark, record, opened.samples, protocol, backbones)
                 for protocol in protocols
@@ -146,6 +148,9 @@ class Planner:
             if (count := known_fold_count(protocol.split)) is not None:
                 require_folds(benchmark, count, protocol)
         backbones = self._backbones(benchmark)
+        require_storable("protocol", [protocol.name for protocol in protocols])
+        require_storable("backbone", [backbone.name for backbone in backbones])
+        require_storable("augmentation", benchmark.augmentations)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         methods = [self.registry.method(protocol.method) for protocol in protocols]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from shlex import quote
 
@@ -35,6 +35,20 @@ def require_folds(
         if not 0 <= fold < count:
             raise UsageError(
                 f"no fold {fold}: protocol {protocol.name} has {count}{on}, numbered from 0"
+            )
+
+
+def require_storable(kind: str, names: Iterable[str]) -> None:
+    """Refuse names that a trial file cannot hold, such as that of a folder that is not UTF-8.
+
+    Raises:
+        UsageError: One is no valid text.
+    """
+    for name in names:
+        if "\0" in name or name != name.encode("utf-8", "ignore").decode():
+            raise UsageError(
+                f"the name of {kind} {name!r} is not valid text, so its trials could not be "
+                "stored; rename its file or folder"
             )
 
 

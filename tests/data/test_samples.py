@@ -260,3 +260,9 @@ def test_the_digest_of_an_array_is_of_its_dtype_shape_and_bytes(array):
     header = f"{array.dtype.str}{array.shape}" if array.shape else f"{array.dtype.str}(1,)"
     expected = hashlib.sha256(header.encode() + array.tobytes()).hexdigest()
     assert array_digest(array) == expected
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "caf\udce9"])
+def test_a_covariate_whose_name_could_not_be_stored_is_refused(name):
+    with pytest.raises(DataError, match="covariate"):
+        table(covariates={name: [1.0, 2.0, 3.0, 4.0]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from mritk import hookimpl
@@ -13,6 +14,7 @@ from mritk.execute.serial import Events
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 from mritk.store.folder import ResultsFolder
+from mritk.store.record import Predictions
 from mritk.train.stage_run import StageRun
 
 DIARY = '''
@@ -166,6 +168,29 @@ def test_the_end_of_a_run_is_announced_also_when_the_disk_is_full(run_toy, diary
     assert ended.code == 3
     assert "no space left" in ended.err
     assert lines(diary)[-1] == "end of 0"
+
+
+@pytest.mark.slow
+def test_a_result_that_no_file_can_hold_is_a_failed_trial_and_others_are_trained(
+    run_toy, tmp_path, monkeypatch
+):
+    real = Predictions.of.__func__
+    calls = []
+
+    def odd_at_first(cls, samples, score, *rest):
+        found = real(cls, samples, score, *rest)
+        calls.append(found)
+        if len(calls) == 1:
+            found.covariates["caf\udce9"] = np.zeros(len(found.id))
+        return found
+
+    monkeypatch.setattr(Predictions, "of", classmethod(odd_at_first))
+    ended = run_toy("--seeds", 2)
+    assert ended.code == 3
+    assert "cannot hold the result of trial" in ended.err
+    states = sorted((trial.seed, trial.status) for trial in trials_in(tmp_path / "results"))
+    assert states == [(0, "failed"), (1, "finished")]
+    assert run_toy("--seeds", 2).code == 0, "from its checkpoint"
 
 
 @pytest.mark.slow

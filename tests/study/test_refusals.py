@@ -8,7 +8,7 @@ import pytest
 
 from mritk import Architecture, InputContract, UsageError
 from mritk.backbone import Backbone
-from mritk.study.refusals import require_large_enough, require_size
+from mritk.study.refusals import require_large_enough, require_size, require_storable
 
 
 def sized(dims: int, contract: InputContract, **sizes: int | None) -> None:
@@ -124,3 +124,10 @@ def test_a_method_refuses_a_backbone_before_data_are_opened(mritk, tmp_path):
         ended = mritk(*call, how)
         assert ended.code == 2
         assert "careful cannot train small_cnn@scratch: no weights" in ended.err
+
+
+@pytest.mark.parametrize("name", ["folder:caf\udce9", "a\0b"])
+def test_a_name_that_no_trial_file_can_hold_is_refused_before_training(name):
+    with pytest.raises(UsageError, match="not valid text, so its trials could not be stored"):
+        require_storable("dataset", ["bands", name])
+    require_storable("dataset", ["bands", "folder:café"])
