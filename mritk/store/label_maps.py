@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import overload
 
 import h5py
@@ -13,7 +13,7 @@ import numpy as np
 LEVEL = 4  # larger levels take longer and save little on label maps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelMaps(Sequence[np.ndarray]):
     """N label maps, uint8, each of its own shape; unpacked one by one.
 
@@ -27,8 +27,8 @@ class LabelMaps(Sequence[np.ndarray]):
     shapes: tuple[tuple[int, ...], ...]
     packed: tuple[bytes, ...]
     spacing: tuple[tuple[float, ...], ...] = ()
-    # Where a scan lies is no result; without it, earlier files agree with later ones.
-    affine: tuple[tuple[float, ...], ...] = field(default=(), compare=False)
+    # Where a scan lies is no result, nor compared; so earlier files agree with later ones.
+    affine: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def of(
@@ -51,6 +51,20 @@ class LabelMaps(Sequence[np.ndarray]):
             shapes.append(values.shape)
             packed.append(zlib.compress(values.tobytes(), LEVEL))
         return cls(tuple(shapes), tuple(packed), _rows(spacing), _rows(affine))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether maps and spacing are the same, however they were compressed."""
+        if not isinstance(other, LabelMaps):
+            return NotImplemented
+        if (self.shapes, self.spacing) != (other.shapes, other.spacing):
+            return False
+        pairs = enumerate(zip(self.packed, other.packed, strict=True))
+        return all(
+            one == another or np.array_equal(self[row], other[row]) for row, (one, another) in pairs
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shapes, self.spacing))
 
     def __len__(self) -> int:
         return len(self.shapes)
