@@ -41,10 +41,14 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
     else:
         for line in done.conflicts:
             echo(f"conflict: {line} differs from the trial in {into}")
+        for line in done.renamed:
+            echo(f"same result under another name: {line}; the name in {into} is kept")
         for line in (*done.damaged, *done.unreadable):
             echo(f"skipped: {line}")
         would = "would be copied" if dry_run else "copied"
         echo(f"{many(len(done.copied), 'trial')} {would}, {len(done.same)} already present.")
+        if done.modelled:
+            echo(f"Models of {many(len(done.modelled), 'trial')} already present {would}.")
         if done.explained:
             echo(f"Explanations of {many(len(done.explained), 'trial')} {would}.")
     return done.exit_code

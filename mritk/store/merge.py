@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,8 +21,13 @@ from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
 from mritk.store.trial_state import TrialState, UnreadableTrial, UnusableTrial
 
+# Names that may differ in trials of one id, which is made of contents.
+NAMES = ("dataset", "protocol", "backbone")
 # What two trainings of one trial must agree in; times, machine and notes may differ.
-RESULT = (*ATTRIBUTES, "task", "protocol_json", "splits", "skipped", "predictions")
+RESULT = (
+    *(name for name in ATTRIBUTES if name not in NAMES),
+    *("task", "protocol_json", "splits", "skipped", "predictions"),
+)
 
 
 @dataclass
@@ -35,6 +41,8 @@ class Merge:
         damaged: Files that give no trial, and were left out.
         unreadable: Files that cannot be read now, and were left out.
         explained: Trials that are in the target, whose explanations were copied.
+        modelled: Trials that were in the target without their model, which was copied.
+        renamed: Trials that were there already under other names of dataset, protocol or backbone.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -43,6 +51,8 @@ class Merge:
     damaged: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
+    modelled: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
 
     def leave_out(self, error: UnusableTrial, text: str) -> None:
         """Remember a file that gives no trial."""
@@ -60,7 +70,7 @@ class Merge:
 def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: bool) -> Merge:
     """Copy every trial of the sources into the target; a finished one replaces a failed one.
 
-    Explanations follow their trial, also one that is there already and has none.
+    Models and explanations follow their trial, also one that is there already and has none.
 
     Raises:
         UsageError: A source does not exist, or is the target.
@@ -70,33 +80,64 @@ def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: b
         source.require_there()
         if source.path.resolve() == target.path.resolve():
             raise UsageError(f"{source.path} cannot be merged into itself")
-    done = Merge()
-    planned: dict[str, Path] = {}
+    merging = _Merging(target, dry_run)
     for source in sources:
         for found in source.stored():
             if isinstance(found, UnusableTrial):
-                done.leave_out(found, str(found))
-            elif _wanted(found, planned.get(found.record.id), target, done):
-                done.copied.append(found.record.id)
-                planned[found.record.id] = found.path
-                if not dry_run:
-                    _copy(found, source, target)
-            if isinstance(found, Stored) and _explains(found, source, target, done):
-                done.explained.append(found.record.id)
-                if not dry_run:
-                    _copy_explanations(found.record.id, source, target)
-    if done.copied and not dry_run:
+                merging.done.leave_out(found, str(found))
+            else:
+                merging.take(found, source)
+    if merging.done.copied and not dry_run:
         target.rebuild_view()
-    return done
+    return merging.done
 
 
-def _wanted(found: Stored, planned: Path | None, target: ResultsFolder, done: Merge) -> bool:
+@dataclass
+class _Merging:
+    """What is copied into a target, trial by trial."""
+
+    target: ResultsFolder
+    dry_run: bool
+    done: Merge = field(default_factory=Merge)
+    planned: dict[str, Path] = field(default_factory=dict)
+    with_model: set[str] = field(default_factory=set)
+
+    def take(self, found: Stored, source: ResultsFolder) -> None:
+        """Copy of a trial what the target lacks."""
+        name, target, done = found.record.id, self.target, self.done
+        there = _there(name, self.planned.get(name), target)
+        if _wanted(found, there, done):
+            if name not in self.planned:
+                done.copied.append(name)
+            self.planned[name] = found.path
+            if is_regular_file(model_path(source, name)):
+                self.with_model.add(name)
+            if not self.dry_run:
+                _copy(found, source, target)
+        elif name not in self.with_model and _has_model_of(there, source, target):
+            self.with_model.add(name)
+            done.modelled.append(name)
+            if not self.dry_run:
+                _copy_model(name, source, target)
+        if _explains(found, source, target, done):
+            done.explained.append(name)
+            if not self.dry_run:
+                _copy_explanations(name, source, target)
+
+
+def _there(
+    trial_id: str, planned: Path | None, target: ResultsFolder
+) -> TrialRecord | UnusableTrial | None:
+    """Return the trial that the target has, or that was to be copied there."""
+    if planned is not None:
+        return read_trial(planned)
+    ((_, there),) = target.look_up([trial_id])
+    return there
+
+
+def _wanted(found: Stored, there: TrialRecord | UnusableTrial | None, done: Merge) -> bool:
     """Whether a trial adds something to the target; where it does not, remember why."""
     record = found.record
-    there: TrialRecord | UnusableTrial | None
-    ((_, there),) = target.look_up([record.id])
-    if planned is not None:
-        there = read_trial(planned)
     if isinstance(there, UnusableTrial):
         done.leave_out(there, f"{there}; left unchanged")
         return False
@@ -104,19 +145,37 @@ def _wanted(found: Stored, planned: Path | None, target: ResultsFolder, done: Me
         return True
     if there.status == TrialState.FAILED and record.status == TrialState.FINISHED:
         return True
-    told = done.same if _agree(there, record) else done.conflicts
-    told.append(f"{record.id} ({found.path})")
+    agree = _agree(there, record)
+    (done.same if agree else done.conflicts).append(f"{record.id} ({found.path})")
+    pairs = [(name, getattr(record, name), getattr(there, name)) for name in NAMES]
+    if other := [f"{name} {new}, not {old}" for name, new, old in pairs if agree and new != old]:
+        done.renamed.append(f"{record.id} ({found.path}): {', '.join(other)}")
     return False
 
 
 def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
-    model = model_path(source, found.record.id)
-    try:
-        write_whole(target.trial_path(found.record.id), found.path.read_bytes())
-        if is_regular_file(model):
-            write_whole(model_path(target, found.record.id), model.read_bytes())
-    except OSError as error:
-        raise _unreadable(found.path, error) from error
+    name = found.record.id
+    content = _content(found.path)
+    if is_regular_file(model_path(source, name)):
+        _copy_model(name, source, target)  # first: who stops between the two copies both again
+    write_whole(target.trial_path(name), content)
+
+
+def _copy_model(name: str, source: ResultsFolder, target: ResultsFolder) -> None:
+    write_whole(model_path(target, name), _content(model_path(source, name)))
+
+
+def _has_model_of(
+    there: TrialRecord | UnusableTrial | None, source: ResultsFolder, target: ResultsFolder
+) -> bool:
+    """Whether a source has the model of a trial of the target, which is not there."""
+    kept = there.notes.get("model") if isinstance(there, TrialRecord) else None
+    if not isinstance(there, TrialRecord) or kept is None:
+        return False
+    path = model_path(source, there.id)
+    if is_regular_file(model_path(target, there.id)) or not is_regular_file(path):
+        return False
+    return hashlib.sha256(_content(path)).hexdigest() == kept["sha256"]
 
 
 def _explains(found: Stored, source: ResultsFolder, target: ResultsFolder, done: Merge) -> bool:

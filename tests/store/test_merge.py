@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mritk.errors import StoreError
+from mritk.files.atomic import write_whole
 from mritk.store.explanations import (
     Explanations,
     explanations_path,
@@ -17,6 +20,8 @@ from mritk.store.explanations import (
     write_explanations,
 )
 from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
+from mritk.store.label_maps import LabelMaps
 from mritk.store.merge import merge
 from tests.store.conftest import states
 
@@ -76,6 +81,73 @@ def test_another_training_with_the_same_result_is_there_already(mritk, folder, s
     record.cost, record.provenance = {"seconds_fit": 99.0}, {"mritk": "2.0"}
     other.write(record)
     assert mritk("merge", other.path, "-o", folder.path).code == 0
+
+
+def test_the_same_result_under_another_name_is_there_already(mritk, folder, sound, tmp_path):
+    other = ResultsFolder(tmp_path / "other")
+    other.write(sound(id="aaaa", seed=0, dataset="bands-copy", backbone="tiny@file:w.pth"))
+    ended = mritk("merge", other.path, "-o", folder.path)
+    assert ended.code == 0
+    told = "dataset bands-copy, not bands, backbone tiny@file:w.pth, not tiny@scratch; the name in"
+    assert told in ended.out
+    assert "0 trials copied, 1 already present." in ended.out
+
+
+def with_model(folder, record, content=b"network"):
+    record.notes["model"] = {"sha256": hashlib.sha256(b"network").hexdigest(), "bytes": 7}
+    folder.write(record)
+    if content:
+        model_path(folder, record.id).parent.mkdir(exist_ok=True)
+        model_path(folder, record.id).write_bytes(content)
+
+
+def test_a_merge_that_stops_behind_a_model_loses_none(sound, tmp_path, monkeypatch):
+    source, target = ResultsFolder(tmp_path / "one"), ResultsFolder(tmp_path / "two")
+    with_model(source, sound(id="aaaa", seed=0))
+    real, written = write_whole, []
+
+    def stopping(path, content, *rest, **options):
+        written.append(path)
+        if len(written) == 2:
+            raise StoreError("disk full")
+        real(path, content, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="disk full"):
+        patch.setattr("mritk.store.merge.write_whole", stopping)
+        merge([source], target, dry_run=False)
+    assert merge([source], target, dry_run=False).copied == ["aaaa"]
+    assert model_path(target, "aaaa").read_bytes() == b"network"
+
+
+@pytest.mark.parametrize(("content", "copied"), [(b"network", ["aaaa"]), (b"another", [])])
+def test_a_trial_that_is_there_gets_the_model_that_it_was_scored_with(
+    mritk, sound, tmp_path, content, copied
+):
+    source, target = ResultsFolder(tmp_path / "one"), ResultsFolder(tmp_path / "two")
+    with_model(source, sound(id="aaaa", seed=0), content)
+    with_model(target, sound(id="aaaa", seed=0), b"")
+    dry = mritk("merge", source.path, "-o", target.path, "--dry-run", "--json")
+    assert json.loads(dry.out)["modelled"] == copied
+    assert merge([source, source], target, dry_run=False).modelled == copied
+    assert model_path(target, "aaaa").is_file() == bool(copied)
+    assert merge([source], target, dry_run=False).modelled == []
+
+
+def test_a_trial_that_failed_in_one_source_and_ended_in_another_is_copied_once(sound, tmp_path):
+    one, two = ResultsFolder(tmp_path / "one"), ResultsFolder(tmp_path / "two")
+    one.write(sound(id="aaaa", seed=0, status="failed"))
+    two.write(sound(id="aaaa", seed=0))
+    assert merge([one, two], ResultsFolder(tmp_path / "both"), dry_run=False).copied == ["aaaa"]
+
+
+def test_label_maps_are_compared_as_they_are_not_as_they_were_compressed():
+    maps = [np.arange(400).reshape(20, 20) % 7, np.zeros((3, 3))]
+    one, other = LabelMaps.of(maps), LabelMaps.of(maps)
+    again = LabelMaps(one.shapes, tuple(zlib.compress(m.tobytes(), 9) for m in one))
+    assert one.packed != again.packed
+    assert (one, hash(one)) == (again, hash(again)) == (other, hash(other))
+    assert one != LabelMaps.of([maps[0] + 1, maps[1]])
+    assert one != LabelMaps.of(maps, np.ones((2, 2)))
 
 
 def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):
