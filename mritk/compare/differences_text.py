@@ -119,8 +119,9 @@ def across_text(found: AcrossDatasets, style: str, width: int | None = None) -> 
     """
     metric = found.metric
     count = f"{len(found.datasets)} datasets"
-    head = f"protocol {found.keys['protocol']} ({found.keys['fingerprint'][:8]}) · {count}: "
-    head = name_text(head + ", ".join(found.datasets), style)
+    shared = [f"protocol {found.keys['protocol']} ({found.keys['fingerprint'][:8]})"]
+    shared += [*told_apart(found.keys), f"{count}: {', '.join(found.datasets)}"]
+    head = name_text(" · ".join(shared), style)
     ranks = [
         Column("row", [name_text(name, style) for name in found.rows]),
         Column("average rank", [f"{rank:.2f}" for rank in found.ranks]),
@@ -209,7 +210,7 @@ def differences_as_data(found: Differences) -> dict[str, Any]:
     """Return the differences of one table as JSON-able data; undefined numbers are null."""
     return {
         **found.table.keys,
-        "table": " · ".join(told_apart(found.table)),
+        "table": " · ".join(told_apart(found.table.keys)),
         "test": found.test,
         "metric": found.metric.name,
         "rope": found.rope if found.test == "bayes" else None,

@@ -98,12 +98,12 @@ def _shared(table: Table) -> list[str]:
         protocol,
         f"{scheme}, {tested}",
     ]
-    return parts + told_apart(table)
+    return parts + told_apart(table.keys)
 
 
-def told_apart(table: Table) -> list[str]:
+def told_apart(keys: Mapping[str, Any]) -> list[str]:
     """Return what tells a table from others of the same data and protocol: group, seed, …"""
-    return [f"{name} {value}" for name, value in table.keys.items() if name not in CAPTIONED]
+    return [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
 
 
 def _training_samples(table: Table) -> str:

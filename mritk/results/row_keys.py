@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from mritk.errors import UsageError
+from mritk.results.cost import COLUMNS
 from mritk.results.table import Table, row_name
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_facts import TrialFacts
@@ -15,11 +16,26 @@ from mritk.text.natural_order import natural
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "scheme", "evaluation")
 GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
 ROWS = ("backbone", "augmentation", "protocol", "method")
+# What else is told of a table, of its rows or differences, in any format.
+OTHERS = """
+    task sorted_by level test_samples clean_test_samples clean_support patients notes rows groups
+    detectable_difference comparisons tie trials failed marks ranked fingerprint table test metric
+    rope pairs
+"""
+TOLD = {*NEVER_RANKED_ACROSS, *GROUPINGS, *(column.name for column in COLUMNS), *OTHERS.split()}
 DIGITS = 8  # of a fingerprint, unless more are needed
 # A name may stand for several recipes.
 CONTENT_OF = {"protocol": ("protocol", "fingerprint")}
 # The augmentation, unless each protocol was trained with a single one, which belongs to it then.
 NOT_ITS_OWN = "augmentation, if not the protocol's own"
+
+
+def group_key(by: str) -> str:
+    """Return under which name tables, CSV and JSON tell the group of their test samples.
+
+    It is what they are grouped by, unless something else that is told has that name.
+    """
+    return f"group by {by}" if by in TOLD else by
 
 
 def table_keys(group_by: Sequence[str]) -> list[str]:
@@ -80,7 +96,7 @@ def divided(
         groups[key].append(trial)
     tables = []
     for values, members in groups.items():
-        named = dict(zip([*names, by] if by else names, values, strict=False))
+        named = dict(zip([*names, group_key(by)] if by else names, values, strict=False))
         tables += _by_augmentation(named, members) if NOT_ITS_OWN in keys else [(named, members)]
     return tables
 

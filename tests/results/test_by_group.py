@@ -15,7 +15,9 @@ from mritk.results.covariate import Covariate
 from mritk.results.formats import as_data, caption, format_leaderboard
 from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
+from mritk.results.row_keys import group_key
 from mritk.results.table import Leaderboard
+from mritk.results.tabular_export import csv_text
 from mritk.store.trial_file import Predictions
 
 PATIENTS = {"f": 40, "m": 44, "x": 4}
@@ -286,3 +288,34 @@ def test_tables_of_one_class_show_recall_and_no_mean_over_classes(records):
     for text in ("", ":40"):
         with pytest.raises(UsageError, match="names no covariate"):
             Covariate.parse(text)
+
+
+def named_like(records, name):
+    """The table whose samples are divided by a covariate of that name."""
+    divided = []
+    for record in records:
+        test = record.predictions["test"]
+        held = replace(test, covariates={name: np.asarray(test.site)})
+        divided.append(replace(record, predictions={"test": held}))
+    return build_leaderboard(divided, analysis=Analysis(by=name, interval="none"))
+
+
+@pytest.mark.parametrize("name", ["protocol", "scheme", "dataset", "evaluation", "task", "tie"])
+def test_a_covariate_that_is_called_like_a_fact_hides_none_and_is_told(records, name):
+    board, plain = named_like(records, name), build_leaderboard(records)
+    assert [t.keys[f"group by {name}"] for t in board.tables] == ["f", "m", "x"]
+    for table in board.tables:
+        assert table.keys.items() >= plain.tables[0].keys.items()
+        assert f" · group by {name} {table.keys[f'group by {name}']}" in caption(table)
+    (first, *_), (whole,) = as_data(board)["tables"], as_data(plain)["tables"]
+    assert first[f"group by {name}"] == "f"
+    assert first.get(name) == whole.get(name)
+
+
+def test_nothing_that_is_told_of_a_table_can_be_the_name_of_its_group(records):
+    (board,) = (build_leaderboard(records, analysis=Analysis(interval="none")),)
+    (data,) = as_data(board)["tables"]
+    columns = [c for c in csv_text(board).splitlines()[0].split(",") if "_mean" not in c]
+    told = [*data, *(c for c in columns if not c.endswith(("_sd", "_low", "_high")))]
+    assert [name for name in told if group_key(name) == name] == []
+    assert group_key("site") == "site"
