@@ -80,6 +80,19 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
     return warnings
 
 
+def missing_folds(finished: Sequence[TrialFacts]) -> list[str]:
+    """Return which folds no row of a table has been tested on, though its caption counts them."""
+    count = max((facts.folds for facts in finished), default=0)
+    missing = sorted(set(range(count)) - {facts.fold for facts in finished})
+    if not missing:
+        return []
+    one, named = len(missing) == 1, first_few([str(fold) for fold in missing], NAMED)
+    return [
+        f"Fold{'' if one else 's'} {named} of {count} {'is' if one else 'are'} missing in all "
+        "rows: every number is of the other folds alone; 'mritk run' without --fold trains all."
+    ]
+
+
 def _lone_folds(finished: Sequence[TrialFacts]) -> str:
     """Return which folds of several test a single patient; empty if none does."""
     patients = {facts.fold: facts.test.patients for facts in finished if facts.test is not None}

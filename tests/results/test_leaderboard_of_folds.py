@@ -205,3 +205,17 @@ def test_where_folds_leave_no_mean_there_is_no_spread_either(make_record):
     assert math.isnan(cell.mean)
     assert math.isnan(cell.spread)
     assert "nan: " in notes(board)
+
+
+def test_folds_that_all_rows_lack_are_named_unless_tables_are_of_one_fold(make_record):
+    made = [
+        fold_of(make_record, *HALVES[fold], backbone=name, fold=fold)
+        for name in "ab"
+        for fold in (0, 1)
+    ]
+    assert "missing in all rows" not in notes(build_leaderboard(made))
+    of_five = [replace(record, folds=5) for record in made]
+    told = "Folds 2, 3, 4 of 5 are missing in all rows: every number is of the other folds alone"
+    assert told in notes(build_leaderboard(of_five))
+    assert "Fold 1 of 2 is missing in all rows" in notes(build_leaderboard(made[::2]))
+    assert "missing in all rows" not in notes(build_leaderboard(of_five, group_by=["fold"]))
