@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mritk.results.cost import RESUMED
 from mritk.results.table import Table
 from mritk.store.record import TrialRecord
 from mritk.text.duration import duration
@@ -31,7 +32,7 @@ def trials_of(table: Table) -> list[dict[str, str]]:
 
 
 def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
-    seconds = record.cost.get("seconds_fit", math.nan)
+    seconds = math.nan if RESUMED in record.cost else record.cost.get("seconds_fit", math.nan)
     machine = record.provenance.get("machine", {})
     selected = record.notes.get("selected_epoch")
     stored = {"notes": record.notes, "cost": record.cost, "provenance": record.provenance}

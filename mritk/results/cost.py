@@ -22,6 +22,7 @@ class CostColumn:
         total: Whether the trials of a row are added up; else they are averaged.
         scale: What a stored value is divided by.
         higher_is_better: Direction.
+        whole: Whether it is known only if the whole training was measured at once.
     """
 
     name: str
@@ -30,6 +31,7 @@ class CostColumn:
     total: bool = False
     scale: float = 1.0
     higher_is_better: bool = False
+    whole: bool = False
 
     @property
     def arrow(self) -> str:
@@ -50,11 +52,16 @@ COLUMNS = (
     CostColumn("latency", "latency (ms)", "latency_seconds", scale=1e-3),
     CostColumn("train_speed", "training images/s", "images_per_second", higher_is_better=True),
     CostColumn("speed", "prediction images/s", "predict_images_per_second", higher_is_better=True),
-    CostColumn("hours", "hours", "seconds", total=True, scale=HOUR),
-    CostColumn("gpu_hours", "GPU hours", "gpu_seconds", total=True, scale=HOUR),
-    CostColumn("energy", "energy (kJ)", "energy_joules", total=True, scale=1e3),
-    CostColumn("memory", "device memory (GiB)", "peak_device_memory_bytes", scale=2**30),
+    CostColumn("hours", "hours", "seconds", total=True, scale=HOUR, whole=True),
+    CostColumn("gpu_hours", "GPU hours", "gpu_seconds", total=True, scale=HOUR, whole=True),
+    CostColumn("energy", "energy (kJ)", "energy_joules", total=True, scale=1e3, whole=True),
+    CostColumn(
+        "memory", "device memory (GiB)", "peak_device_memory_bytes", scale=2**30, whole=True
+    ),
 )
+# In the cost of a trial that was trained in several goes, of which the last was measured.
+RESUMED = "resumed_after_epochs"
+OF_THE_WHOLE = {column.key for column in COLUMNS if column.whole}
 # Of models that are used together: what is added up, beside the seconds of each phase; speeds, of
 # which each image has all; of the rest, peaks are those of the largest, one after another.
 ADDED_UP = (
@@ -72,7 +79,7 @@ def cost_together(models: Sequence[Mapping[str, float]]) -> dict[str, float]:
     Args:
         models: What is stored of each of its models.
     """
-    found = {}
+    found = {RESUMED: 0.0} if any(RESUMED in model for model in models) else {}
     for key in models[0]:
         values = [model.get(key, math.nan) for model in models]
         if not all(map(math.isfinite, values)):
@@ -105,7 +112,12 @@ def cost_of(trials: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def stored_cost(cost: Mapping[str, float], key: str) -> float:
-    """Return one of the costs of a trial, ``seconds`` of all its phases; NaN where unknown."""
+    """Return one of the costs of a trial, ``seconds`` of all its phases; NaN where unknown.
+
+    Of a trial that was resumed, what its earlier goes took is unknown.
+    """
+    if RESUMED in cost and key in OF_THE_WHOLE:
+        return math.nan
     if key == "seconds":  # phases are stored apart
         phases = [value for name, value in cost.items() if name.startswith("seconds_")]
         return sum(phases) if phases else math.nan

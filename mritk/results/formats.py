@@ -11,6 +11,7 @@ from typing import Any
 from mritk.evaluate.paired_runs import POOLED
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import SD, columns_of, name_text
+from mritk.results.cost import COLUMNS
 from mritk.results.footnotes import footnotes
 from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
 from mritk.results.interval_data import interval_as_data
@@ -128,6 +129,7 @@ def _block(
 ) -> str:
     shown = columns_of(table, columns, style)
     told = footnotes(table, every_interval="intervals" in (columns or ()))
+    told += _of_costs(table, shown, columns or ())
     if style == "latex":
         notes = [*told, *_of_columns(shown)]
         tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", notes, label)]
@@ -158,6 +160,24 @@ def _of_columns(shown: Sequence[Column]) -> list[str]:
     """Return what a reader must know of columns that not every table has."""
     has_sd = any(column.heading == SD for column in shown)
     return ["SD: over trials (seeds and folds)."] if has_sd else []
+
+
+def _of_costs(table: Table, shown: Sequence[Column], wanted: Sequence[str]) -> list[str]:
+    """Return why a time, an energy or a memory is missing."""
+    headings = {column.heading for column in shown}
+    missing = [
+        column.label
+        for column in COLUMNS
+        if column.whole
+        if column.name in wanted or f"{column.label} {column.arrow}" in headings
+        if any(column.name not in row.cost for row in table.rows if row.trials)
+    ]
+    if not missing:
+        return []
+    return [
+        f"{', '.join(missing)}: – where a trial does not tell, as one that was resumed: what it "
+        "took before is not known."
+    ]
 
 
 def _html(columns: Sequence[Column]) -> str:

@@ -24,8 +24,6 @@ from mritk.trial import Trial
 Key = tuple[object, ...]
 Cost = Mapping[str, float]
 
-# In the cost of a trial that was trained in several goes.
-RESUMED = "resumed_after_epochs"
 # More of the same trials tell no more of the next one, and each may be a file to read.
 ENOUGH = 30
 HOST, DEVICE = "peak_host_memory_bytes", "peak_device_memory_bytes"
@@ -69,7 +67,7 @@ class Forecast:
         def peaks(name: str) -> dict[Key, list[float]]:
             return {kin: [cost[name] for cost in of if name in cost] for kin, of in costs.items()}
 
-        took = {kin: map(_seconds, of) for kin, of in costs.items()}
+        took = {kin: [stored_cost(cost, "seconds") for cost in of] for kin, of in costs.items()}
         return cls(
             by_trial(took, statistics.median),
             by_trial(peaks(HOST), max),
@@ -90,11 +88,6 @@ def _some_of_each_kin(trials: Iterable[Trial]) -> dict[str, Trial]:
 
 def _known(values: Mapping[Key, Iterable[float]]) -> dict[Key, list[float]]:
     return {kin: [v for v in all_of if not math.isnan(v)] for kin, all_of in values.items()}
-
-
-def _seconds(cost: Cost) -> float:
-    """Return the seconds of a trial; NaN where a part of them was spent before a stop."""
-    return math.nan if RESUMED in cost else stored_cost(cost, "seconds")
 
 
 def _kin(trial: Trial) -> Key:
