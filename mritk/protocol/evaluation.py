@@ -75,8 +75,17 @@ def evaluation_fingerprint(protocol_json: str, scheme: str = "") -> str:
 
 
 def evaluation_differences(
-    one: StoredProtocol, other: StoredProtocol, scheme: str = ""
+    one: StoredProtocol, other: StoredProtocol, scheme: str = "", other_scheme: str | None = None
 ) -> list[str]:
-    """Return ``key: value | other value`` for each field of the evaluation that differs."""
-    first, second = (StoredProtocol(evaluation_of(protocol, scheme)) for protocol in (one, other))
+    """Return ``key: value | other value`` for each field of the evaluation that differs.
+
+    Args:
+        one: A protocol.
+        other: Another one.
+        scheme: How the split of the first was made, see :func:`evaluation_of`.
+        other_scheme: The same of the other; None: in the same way.
+    """
+    schemes = (scheme, scheme if other_scheme is None else other_scheme)
+    pairs = zip((one, other), schemes, strict=True)
+    first, second = (StoredProtocol(evaluation_of(protocol, how)) for protocol, how in pairs)
     return first.differences(second)

@@ -32,7 +32,9 @@ def drift_of(trials: Iterable[TrialFacts]) -> list[str]:
 
 
 def _apart(dataset: str, one: TrialFacts, other: TrialFacts) -> str:
-    fields = evaluation_differences(one.stored_protocol, other.stored_protocol, one.scheme)
+    fields = evaluation_differences(
+        one.stored_protocol, other.stored_protocol, one.scheme, other.scheme
+    )
     return (
         f"{dataset}: protocols {one.protocol} and {other.protocol} are not ranked together; their "
         f"evaluations differ in {'; '.join(fields)}"

@@ -266,3 +266,21 @@ class TestEvaluation:
     def test_data_split_preprocessing_and_what_is_unknown_are(self, changes, told):
         one, other = (StoredProtocol.from_json(protocol(**c)) for c in ({}, changes))
         assert evaluation_differences(one, other) == [told]
+
+
+@pytest.mark.parametrize(("asked", "made"), [("auto", "official"), ("official", "official")])
+def test_splits_that_were_made_differently_are_named_by_what_differs(make_record, asked, made):
+    def split(scheme: str, number: int) -> str:
+        drawn = f'"scheme":"{scheme}","folds":5,"seed":{number},"copies":"drop"'
+        return f'{{"image_size":32,"split":{{{drawn},"test_fraction":0.2}}}}'
+
+    one = make_record(
+        protocol="a", scheme=made, protocol_json=split(asked, 0), fingerprint="1" * 64
+    )
+    for scheme in ("kfold", "holdout"):
+        other = make_record(
+            protocol="b", scheme=scheme, protocol_json=split(scheme, 1), fingerprint="2" * 64
+        )
+        (line,) = build_leaderboard([one, other]).drift
+        _, _, fields = line.partition("their evaluations differ in ")
+        assert f"split.scheme: {made} | {scheme}" in fields.split("; ")
