@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mritk.errors import import_extra
+from mritk.files.atomic import write_whole
 from mritk.results.cost import COLUMNS
 from mritk.results.table import Leaderboard, Row, Table
 
@@ -60,6 +61,7 @@ def write_parquet(board: Leaderboard, path: Path) -> None:
 
     Raises:
         Unavailable: pyarrow is not installed.
+        StoreError: The file cannot be written.
     """
     pyarrow, parquet = (
         import_extra(name, "Parquet needs pyarrow", extra="parquet")
@@ -67,4 +69,6 @@ def write_parquet(board: Leaderboard, path: Path) -> None:
     )
     columns, rows = records(board)
     table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
-    parquet.write_table(table, path)
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    write_whole(path, content.getvalue(), "choose another file with -o", parents=0)
