@@ -120,6 +120,14 @@ def test_two_tables_of_one_dataset_whose_content_differs_can_be_told_apart(make_
     assert len(captions) == 2
 
 
+def test_data_under_two_names_are_told(make_record):
+    made = [make_record(backbone="a"), make_record(backbone="b", dataset="bands-moved")]
+    (line,) = build_leaderboard(made).drift
+    assert line.startswith("bands, bands-moved: the same data under 2 names, which are not ranked")
+    made[1].dataset_fingerprint = "e" * 64
+    assert build_leaderboard(made).drift == []
+
+
 def test_trials_with_other_test_samples_are_never_averaged_without_a_word(make_record):
     """Whatever made them differ: the stored ids say that the conditions were not the same."""
     other = make_record(seed=1, splits={"train": ["s0"], "val": ["s4"], "test": ["s7", "s8"]})
