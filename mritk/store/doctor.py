@@ -138,6 +138,8 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
 def _in_order(folder: ResultsFolder) -> list[tuple[Path, bool]]:
     """Return all that :func:`entries` yields, files in ``trials`` itself first, for they count."""
     found = [(Path(entry.path), is_in_place) for entry, is_in_place in entries(folder.path)]
+    # Systems leave hidden files of their own, such as .DS_Store.
+    found = [one for one in found if _temporary(one[0]) or not one[0].name.startswith(".")]
     return sorted(found, key=lambda one: (len(one[0].parts), one))
 
 
@@ -226,6 +228,8 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, _Whole]) -> list[Ailment]
         below, trial = path.relative_to(folder.path), whole.get(path.stem)
         if _temporary(path):
             found.append(_left(path, below, "half-written"))
+        elif path.name.startswith("."):
+            continue
         elif below.parts[0] == CHECKPOINTS and trial is not None and trial.finished:
             found.append(_unneeded(folder, path, below))
         elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and trial is None:

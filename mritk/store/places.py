@@ -35,11 +35,12 @@ def trial_place(folder: Path, trial_id: str) -> Path:
 def trial_paths(folder: Path) -> dict[str, str]:
     """Return the path of each trial file, whatever its state, by its name without ending.
 
-    They are sorted by name. Paths are texts, since a ``Path`` for each of 100,000 takes its time.
+    They are sorted by name; hidden files, such as ``._ID.h5`` of macOS, are none. Paths are texts,
+    since a ``Path`` for each of 100,000 takes its time.
     """
     found: dict[str, str] = {}
     for entry, is_in_place in entries(folder):
-        if is_in_place and entry.name.endswith(ENDING):
+        if is_in_place and entry.name.endswith(ENDING) and not entry.name.startswith("."):
             found.setdefault(entry.name[: -len(ENDING)], entry.path)
     return dict(sorted(found.items()))
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mritk.store.places import TRIALS, trial_paths
 from mritk.store.raw_seal import seal_holds
-from mritk.store.trial_file import write_hdf5
+from mritk.store.trial_file import TRIAL_ID, write_hdf5
 
 TEXT = h5py.string_dtype()
 VIEW, SCORES = "results.h5", "scores"
@@ -53,7 +53,7 @@ def write_view(folder: Path, scores: Sequence[Mapping[str, Any]] | None = None) 
 
     def fill(view: h5py.File) -> None:
         links = view.create_group(TRIALS)
-        for trial_id, path in trial_paths(folder).items():
+        for trial_id, path in _trials_in(folder).items():
             links[trial_id] = h5py.ExternalLink(Path(path).relative_to(folder).as_posix(), "/")
         if scores is None:
             return
@@ -66,6 +66,11 @@ def write_view(folder: Path, scores: Sequence[Mapping[str, Any]] | None = None) 
     write_hdf5(folder / VIEW, fill, parents=0)
 
 
+def _trials_in(folder: Path) -> dict[str, str]:
+    """Return the paths of files that are named like trials; HDF5 cannot hold any name."""
+    return {name: path for name, path in trial_paths(folder).items() if TRIAL_ID.fullmatch(name)}
+
+
 def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
     """Return in what ``results.h5`` is not that of the trial files, or nothing.
 
@@ -74,7 +79,7 @@ def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
         seals: By trial id, the seal of each trial that could be read.
     """
     path = folder / VIEW
-    stored = trial_paths(folder).keys()
+    stored = _trials_in(folder).keys()
     if not stored and not path.exists():
         return ""
     try:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
+
+import pytest
 
 from mritk.execute.claim import claimed
 from mritk.store.claims import unclaimed
@@ -64,3 +67,29 @@ def test_a_run_deletes_no_checkpoint_of_a_trial_that_another_process_trains(fold
     with claimed(folder, "bbbb", wait=False):
         assert list(unclaimed(folder, ["aaaa", "bbbb"])) == ["aaaa"]
     assert list(unclaimed(folder, ["aaaa", "bbbb"])) == ["aaaa", "bbbb"]
+
+
+def test_hidden_files_of_the_system_are_no_damage(mritk, folder):
+    for name in (".DS_Store", "._aaaa.h5", ".h5"):
+        (folder.path / "trials" / name).write_bytes(b"mac")
+    for name in ("models/.DS_Store", "checkpoints/._zzzz.ckpt"):
+        (folder.path / name).parent.mkdir()
+        (folder.path / name).write_bytes(b"mac")
+    folder.rebuild_view()
+    assert states(mritk, folder, "--fix") == (0, {("trials/cccc.h5", "failed trial")})
+    assert "not read" not in mritk("leaderboard", folder.path).err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are UTF-16 there")
+def test_a_file_whose_name_is_no_text_is_named_and_stops_nothing(mritk, folder):
+    odd = os.fsencode(folder.path / "trials") + b"/caf\xe9.h5"
+    Path(os.fsdecode(odd)).write_bytes(b"odd")
+    folder.tidy()
+    assert mritk("rescore", folder.path).code == 0
+    assert mritk("leaderboard", folder.path).code == 0
+    assert mritk("status", folder.path).code == 0
+    code, found = states(mritk, folder)
+    assert code == 1
+    assert {state for _, state in found} == {"failed trial", "torn"}, "the view is not stale"
+    assert states(mritk, folder, "--fix")[0] == 0
+    assert len(list((folder.path / "quarantine").iterdir())) == 1
