@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -51,6 +51,7 @@ def ensembles_of(rows: Rows, kinds: Sequence[str]) -> Ensembles:
     there = {name: trials for name, trials in sorted(rows.items()) if trials}
     for kind in dict.fromkeys(kinds):
         try:
+            _require_one_of_each(there)
             mixtures, note = KINDS[kind](there)
             records = [mixture.record() for mixture in mixtures]
         except Undefined as why:
@@ -61,6 +62,20 @@ def ensembles_of(rows: Rows, kinds: Sequence[str]) -> Ensembles:
             made.members[record.id] = [trial.facts for trial, _ in mixture.chosen]
         made.notes.append(note)
     return made
+
+
+def _require_one_of_each(rows: Rows) -> None:
+    """Refuse rows that would count a seed and fold twice.
+
+    Raises:
+        Undefined: One has several trials of a seed and fold.
+    """
+    for name, trials in rows.items():
+        ((seed, fold), count), *_ = Counter(
+            (trial.facts.seed, trial.facts.fold) for trial in trials
+        ).most_common(1)
+        if count > 1:
+            raise Undefined(f"{name} has {count} trials of seed {seed} and fold {fold}")
 
 
 def _of_seeds(rows: Rows) -> Made:

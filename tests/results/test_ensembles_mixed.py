@@ -205,3 +205,11 @@ def test_a_trial_of_seed_minus_one_is_compared_as_one_of_any_other_seed(make_rec
         return compared.difference, compared.interval, compared.p
 
     assert differences(-1) == differences(0)
+
+
+@pytest.mark.parametrize("kind", ["seeds", "backbones"])
+def test_two_trials_of_one_seed_are_no_two_members(make_record, kind):
+    records = trials(make_record, 2, ("strong", "weak"))
+    records[1].seed = 0
+    with pytest.raises(UsageError, match="strong has 2 trials of seed 0 and fold 0"):
+        table_of(records, kind)
