@@ -110,7 +110,7 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
 def _unpack(
     archive: Path, members: Sequence[Member], folders: Sequence[PurePosixPath], folder: Path
 ) -> None:
-    files = _resolved(archive, members)
+    files = _resolved(archive, members, folders)
     total = sum(content.size for _, content in files)
     room = int(shutil.disk_usage(folder).free * SHARE)
     if total > room:
@@ -137,7 +137,9 @@ def _unpack(
             raise _damaged(archive, str(path), error) from error
 
 
-def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Member]]:
+def _resolved(
+    archive: Path, members: Sequence[Member], folders: Sequence[PurePosixPath]
+) -> list[tuple[Member, Member]]:
     """Return each member with the one whose content it has: itself, or where its link leads."""
     by_path: dict[str, Member] = {}
     spelt: dict[str, str] = {}
@@ -154,14 +156,18 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
     pairs = []
     for member in members:
         content: Member | None = member
+        leads = ""
         for _ in range(HOPS):
             if content is None or content.link is None:
                 break
-            content = by_path.get(content.link)
+            leads = content.link
+            content = by_path.get(leads)
         if content is None or content.link is not None:
+            inside = {*folders, *(path for one in members for path in one.path.parents)}
+            where = "a folder in" if PurePosixPath(leads) in inside else "a file outside"
             raise DataError(
-                f"{archive}: {member.name!r} is a link to a file outside the archive; recreate it "
-                "with the link's target (tar --dereference)"
+                f"{archive}: {member.name!r} is a link to {where} the archive; recreate it with "
+                "the link's target (tar --dereference)"
             )
         pairs.append((member, content))
     return pairs
