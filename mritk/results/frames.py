@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IDENTITY = ("dataset", "backbone", "augmentation", "method", "protocol", "fold", "seed")
+# What frames have beside it, whatever is in them.
+OF_TRIALS = ("fingerprint", "status", "error", "epochs")
+OF_SAMPLES = ("part", "sample", "patient", "site", "source", "unit", "clean")
 
 
 class StoredResults(NamedTuple):
@@ -76,8 +79,9 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
             continue
         rows.append(_trial_row(trial, metrics))
         frames += [pandas.DataFrame(columns) for columns in _prediction_columns(trial)]
-    trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY])
-    predictions = pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+    trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY, *OF_TRIALS])
+    empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, "target", "prediction"])
+    predictions = pandas.concat(frames, ignore_index=True) if frames else empty
     return StoredResults(trials, predictions)
 
 

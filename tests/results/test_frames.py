@@ -121,3 +121,18 @@ def test_an_empty_folder_gives_empty_frames_and_none_an_error(tmp_path):
     assert "backbone" in trials
     with pytest.raises(UsageError):
         mritk.read_results(tmp_path / "nowhere")
+
+
+def test_without_predictions_frames_have_the_columns_that_they_always_have(tmp_path, make_record):
+    results = ResultsFolder(tmp_path / "results")
+    results.write(make_record())
+    told = mritk.read_results(results.path)
+    results.write(make_record(status="failed", id=next(results.trials()).id))
+    (tmp_path / "none").mkdir()
+    for folder in (results.path, tmp_path / "none"):
+        trials, predictions = mritk.read_results(folder)
+        fixed = [name for name in told.predictions if not name.startswith("logit.")]
+        assert list(predictions) == fixed
+        assert predictions.query("part == 'test' and target != prediction").empty
+        assert set(trials) <= set(told.trials)
+        assert {"status", "error", "epochs", "fingerprint"} <= set(trials)
