@@ -1,8 +1,8 @@
 """A long study at small scale: does everything run, from the data to the table?
 
 The same data, splits, architectures, augmentations and methods, but small images, one epoch per
-stage, few shots and no weight files. What comes of it is another protocol with another
-fingerprint, so that no table can mix it with results.
+stage, few shots where the study has shots, and no weight files. What comes of it is another
+protocol with another fingerprint, so that no table can mix it with results.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Rehearsal:
     def of_protocol(self, protocol: Protocol) -> Protocol:
         """Return the protocol at small scale, under a name that says so.
 
-        Each stage has one epoch, of one batch if their number is fixed, shots are 5 at most, and
-        nothing is repeated. What it is marked with gives it a fingerprint of its own, however small
-        the study is already.
+        Each stage has one epoch, of one batch if their number is fixed; shots are 5 at most (a
+        protocol without shots trains on all samples), and nothing is repeated. What it is marked
+        with gives it a fingerprint of its own, however small the study is already.
 
         Raises:
             UsageError: The method refuses parameters of one epoch.
