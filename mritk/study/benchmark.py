@@ -118,7 +118,7 @@ class Benchmark:
             raise Unavailable(f"no benchmark file {path}")
         benchmark = cls.from_text(TomlText.of_file(path))
         beside = tuple(
-            str(path.parent / name) if name.endswith(".toml") else name
+            str(path.parent / Path(name).expanduser()) if name.endswith(".toml") else name
             for name in benchmark.protocols
         )
         data = benchmark.data

@@ -22,3 +22,14 @@ def test_seeds_that_no_trial_can_have_are_refused_by_line(seeds, told):
 
 def test_the_largest_seed_is_one_that_a_trial_file_holds():
     assert Benchmark.from_text(TomlText(f"seeds = [0, {2**63 - 1}]", "")).seeds[1] == 2**63 - 1
+
+
+def test_protocol_files_stand_beside_the_benchmark_or_in_the_home_that_they_name(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    file = tmp_path / "b.toml"
+    file.write_text('protocols = ["quick", "own.toml", "~/own.toml"]')
+    own = str(tmp_path / "own.toml"), str(tmp_path / "home" / "own.toml")
+    assert Benchmark.from_file(file).protocols == ("quick", *own)
