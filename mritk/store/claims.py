@@ -17,7 +17,7 @@ def claim_path(results: ResultsFolder, trial_id: str) -> Path:
 
 
 def is_claimed(results: ResultsFolder, trial_id: str) -> bool:
-    """Tell whether a process holds the claim to a trial; True where the system cannot tell."""
+    """Tell whether a process holds the claim to a trial; False where the system has no locks."""
     path = claim_path(results, trial_id)
     if not path.exists():
         return False
