@@ -14,7 +14,7 @@ from mritk.errors import ExitCode
 from mritk.files.draft import last_touched
 from mritk.store.checks import checks_of
 from mritk.store.claims import is_claimed
-from mritk.store.folder import CHECKPOINTS, ResultsFolder
+from mritk.store.folder import CHECKPOINTS, FILES, ResultsFolder
 from mritk.store.kept_model import MODELS
 from mritk.store.places import ENDING, TRIALS, entries
 from mritk.store.trial_file import Stored, TrialReader
@@ -244,18 +244,23 @@ def _unneeded(folder: ResultsFolder, path: Path, below: Path) -> Ailment:
     """Return what to say of a checkpoint of a finished trial, or of the folder beside it."""
     if is_claimed(folder, path.stem):
         return Ailment(below, State.IN_USE, "checkpoint of a trial that is being trained again")
-    return _left(path, below, OF_FINISHED)
+    checkpoint = folder.checkpoint_path(path.stem)  # who writes one of the two needs both
+    return _left(path, below, OF_FINISHED, checkpoint, checkpoint.with_suffix(FILES))
 
 
 def _temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
-def _left(path: Path, below: Path, text: str) -> Ailment:
-    """Return what to say of a file that nobody needs, unless somebody is writing it."""
+def _left(path: Path, below: Path, text: str, *beside: Path) -> Ailment:
+    """Return what to say of a file that nobody needs, unless somebody is writing it.
+
+    Those ``beside`` it, where there are, are in use with it.
+    """
     age = 0.0
     with suppress(OSError):  # gone meanwhile, so it was in use
-        age = time.time() - last_touched(path)
+        others = [last_touched(one) for one in beside if one.exists()]
+        age = time.time() - max([last_touched(path), *others])
     if age > ABANDONED_AFTER:
         return Ailment(below, State.LEFTOVER, text)
     return Ailment(below, State.IN_USE, f"{text}; kept until it is an hour old")
