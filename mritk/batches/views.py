@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
+from mritk.batches.augmented import augmented
 from mritk.batches.resident import ResidentImages
 from mritk.errors import UsageError
-from mritk.machine.seeding import seed_draws
 from mritk.method import Setup
 from mritk.protocol.recipe import Recipe
 from mritk.seeds import derive
@@ -19,7 +19,6 @@ from mritk.seeds import derive
 BLOCK = 64
 
 Transform = Callable[[torch.Tensor, int], torch.Tensor]
-Apply = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 class View:
@@ -62,17 +61,15 @@ def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Image
         return [images]
     if recipe.test_time == "flip":
         return [images, View(images, lambda block, number: block.flip(-1))]
-    apply = setup.augmentation.apply
-    if apply is None:
+    if setup.augmentation.apply is None:
         raise UsageError(
             "test_time = 'augmentation' averages over draws of the trial's augmentation, which "
             "is none; specify one with --augmentation, or use 'flip'"
         )
-    draws = [partial(_draw, apply, setup.seed, view) for view in range(recipe.test_time_views)]
+    draws = [partial(_draw, setup, view) for view in range(recipe.test_time_views)]
     return [images, *(View(images, draw, BLOCK) for draw in draws)]
 
 
-def _draw(apply: Apply, seed: int, view: int, block: torch.Tensor, number: int) -> torch.Tensor:
-    drawn = derive(seed, "test time", view, number)
-    seed_draws(drawn, block.device)  # for augmentations that use no generator of their own
-    return apply(block, torch.Generator().manual_seed(drawn))
+def _draw(setup: Setup, view: int, block: torch.Tensor, number: int) -> torch.Tensor:
+    drawn = derive(setup.seed, "test time", view, number)
+    return augmented(block, setup, drawn, ambient=drawn)

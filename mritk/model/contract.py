@@ -1,7 +1,7 @@
 """Apply an input contract: pixels in [0, 1] become what the weights expect.
 
 It is applied behind the augmentation, which takes pixels in [0, 1]; so z-scores are those of the
-augmented batch.
+augmented batch, in which :mod:`mritk.batches.augmented` keeps air at 0.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from mritk.batches.augmented import augmented
 from mritk.batches.mixing import Mixing
-from mritk.machine.seeding import seed_draws
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
 from mritk.seeds import derive
@@ -144,10 +144,9 @@ class StageRun:
         training, seed, at = self.training, self.training.setup.seed, self._step_number
         assert self._watch is not None
         dropout = derive(seed, "dropout", epoch, at)
-        seed_draws(dropout, images.device)  # for augmentations that use no generator of their own
         if training.setup.augmentation.apply is not None:
-            generator = torch.Generator().manual_seed(derive(seed, "augmentation", epoch, at))
-            images = training.setup.augmentation.apply(images, generator)
+            drawn = derive(seed, "augmentation", epoch, at)
+            images = augmented(images, training.setup, drawn, ambient=dropout)
         if self._mixing:
             soft = training.objective.soft(targets)
             images, targets = self._mixing(images, soft, derive(seed, "mixing", epoch, at))
