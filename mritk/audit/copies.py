@@ -12,14 +12,14 @@ import numpy as np
 from mritk.audit.altered import Pictures, altered_copies, named
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.image_index import ImageIndex, Progress, silent
-from mritk.audit.in_common import ALIKE, LEAST, Own
+from mritk.audit.in_common import ALIKE, Own
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same signatures.
-SEARCH_VERSION = 14
+SEARCH_VERSION = 15
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -150,7 +150,9 @@ def _near(
         return Pair(int(rows[i]), int(rows[j]), "near", round(float(similarity), 4), change)
 
     both = [structure(pictures, FINE).astype(np.float16) for pictures in (whole, content)]
-    own = [Own.of(c) for c in both] if whole.ndim == 4 and len(whole) >= LEAST else []
+    found = [Own.of(contours) for contours in both] if whole.ndim == 4 else []
+    own = [each for each in found if each is not None]
+    own = own if len(own) == len(both) else []  # a pair needs to be alike in one of the two
     for pictures, contours, same, change in (
         (small.whole, both[0], same_frames, ""),
         (small.content, both[1], same_content, "padding or position differs"),

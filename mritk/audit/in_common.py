@@ -14,7 +14,7 @@ from scipy.linalg import eigh
 from mritk.audit.search import unit_vectors
 from mritk.audit.symmetry import symmetries
 
-# Fewer volumes do not tell what is common.
+# Fewer volumes, those that are REPEATED left out, do not tell what is common.
 LEAST = 50
 # Patterns that are common: the mean, and the directions in which most volumes differ.
 PATTERNS = 8
@@ -43,11 +43,17 @@ class Own:
     left: np.ndarray
 
     @classmethod
-    def of(cls, contours: np.ndarray) -> Own:
-        """Return that of unit vectors of structure (:func:`mritk.audit.search.structure`)."""
+    def of(cls, contours: np.ndarray) -> Own | None:
+        """Return that of unit vectors of structure (:func:`mritk.audit.search.structure`).
+
+        None: too few differ. The patterns of few heads are the heads, and their copies would have
+        nothing of their own.
+        """
         flat = contours.reshape(len(contours), -1)
         some = flat[:: -(-len(flat) // SAMPLE)].astype(np.float32)
         repeated = np.triu(some @ some.T > REPEATED, 1).any(axis=0)
+        if np.count_nonzero(~repeated) < LEAST:
+            return None
         patterns = _patterns(some[~repeated])
         return cls(contours, patterns, _rest(flat.astype(np.float32), patterns).astype(np.float16))
 

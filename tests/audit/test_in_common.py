@@ -28,7 +28,9 @@ def heads():
 
 
 def own(volumes):
-    return Own.of(structure(volumes, FINE).astype(np.float16))
+    found = Own.of(structure(volumes, FINE).astype(np.float16))
+    assert found is not None
+    return found
 
 
 def correlations(volumes):
@@ -92,3 +94,18 @@ def test_copies_among_registered_heads_are_found_and_few_pairs_compared(
     found = find_copies([image_index(samples, workspace)])
     assert {(pair.one, pair.other) for pair in found.pairs} == {(0, COUNT), (3, COUNT + 1)}
     assert len(compared) < len(volumes) ** 2 / 2 * 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 6, 9])
+def test_all_copies_of_few_heads_are_found(heads, as_samples, workspace, count):
+    each = -(-LEAST // count)
+    exponents = np.linspace(0.9, 1.1, each)
+    volumes = [
+        (255 * (head / 255) ** e).astype(np.uint8) for e in exponents for head in heads[:count]
+    ]
+    samples = replace(as_samples(volumes), spatial_dims=3)
+    found = find_copies([image_index(samples, workspace)])
+    assert sorted(map(list, found.members)) == [
+        list(range(head, len(volumes), count)) for head in range(count)
+    ]
