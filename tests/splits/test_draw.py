@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from packaging.version import Version
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mritk import Classification, DataError, Samples
-from mritk.splits.draw import TOLERANCE, draw_part, draw_parts
+from mritk.splits.draw import TOLERANCE, draw_part, draw_parts, draw_share
 from mritk.splits.units import units
 
 RNG = np.random.default_rng(0)
@@ -103,6 +104,27 @@ def test_parts_divide_the_rows_and_only_them_and_keep_groups_whole():
     assert sorted(np.concatenate(parts).tolist()) == rows.tolist()
     owners = [set(groups[part]) for part in parts]
     assert sum(len(owner) for owner in owners) == len(set(groups[rows]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fraction", "rare"), [(0.15, 1), (0.3, 2), (0.35, 2)])
+def test_parts_that_are_joined_hold_their_share_of_a_rare_class(fraction, rare):
+    samples = replace(cohort(np.ones(1000, int), np.repeat([0, 1, 2], [900, 94, 6])), patients=None)
+    rows, groups = np.arange(1000), units(samples)
+    shares = [draw_share(samples, rows, groups, fraction, seed) for seed in SEEDS]
+    assert {len(share) for share in shares} == {1000 * fraction}
+    assert [np.bincount(samples.targets[share])[2] for share in shares] == [rare] * len(SEEDS)
+    assert len({tuple(share) for share in shares}) == len(SEEDS)
+
+
+@pytest.mark.slow
+def test_joined_parts_of_patients_are_balanced_and_differ_by_seed():
+    samples = COHORTS["12 large patients"]
+    rows, groups = np.arange(len(samples)), units(samples)
+    shares = [draw_share(samples, rows, groups, 0.3, seed) for seed in SEEDS]
+    counts = np.stack([np.bincount(samples.targets[share]) for share in shares])
+    assert np.abs(counts / np.bincount(samples.targets) - 0.3).max() < 0.06
+    assert len({tuple(share) for share in shares}) >= 4
 
 
 def test_copies_that_leave_too_few_samples_apart_are_explained():
