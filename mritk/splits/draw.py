@@ -25,6 +25,8 @@ from mritk.seeds import derive
 # of 12 patients.
 MOST_PARTS = 20
 CHOICES = 10
+# Fewer groups than parts make fewer parts do, if the share differs by this at most.
+NEAR = 0.05
 
 # A draw is balanced if no part's share of any class is further than this from what it should be;
 # the most balanced of so many draws is taken if none is.
@@ -54,12 +56,15 @@ def draw_share(
 ) -> np.ndarray:
     """Return about ``fraction`` of ``rows``, sorted: m of n equal parts, n at most 20.
 
+    Where there are fewer groups than these, n is at most their number if that is near enough.
     Shares of one in k are one part in k; others, such as 3/10, are m parts that are balanced when
     they are joined.
     """
     share = Fraction(fraction).limit_denominator(MOST_PARTS)
     if share.numerator <= 1:
         return draw_part(samples, rows, groups, round(1 / fraction), seed)
+    coarser = share.limit_denominator(max(1, len(np.unique(groups[rows]))))
+    share = coarser if abs(coarser - share) <= NEAR else share
     rng = np.random.RandomState(seed_of("share", seed, 1))
     orders = (rng.permutation(share.denominator) for _ in range(CHOICES))
     choices = [[order[: share.numerator].tolist()] for order in orders]
@@ -84,7 +89,7 @@ def draw_parts(
         The rows of each part, sorted.
 
     Raises:
-        DataError: There are fewer groups, or fewer samples in the largest class, than parts.
+        DataError: There are fewer groups than parts.
     """
     return _draw(samples, rows, groups, count, seed, [[[part] for part in range(count)]])
 
@@ -104,7 +109,7 @@ def _draw(
     rows = rows[np.argsort(np.asarray(samples.ids)[rows])]
     strata = samples.task.strata(samples.targets[rows], count)
     _, unit = np.unique(groups[rows], return_inverse=True)
-    _require_enough(samples, rows, unit, strata, count)
+    _require_enough(samples, rows, unit, count)
     held = np.zeros((unit.max() + 1, strata.max() + 1))  # samples of each unit in each stratum
     np.add.at(held, (unit, strata), 1)
     best, parts = (np.inf, np.inf), []
@@ -126,7 +131,8 @@ def _divide(
     unit: np.ndarray, strata: np.ndarray, held: np.ndarray, count: int, seed: int
 ) -> np.ndarray:
     """Return the number of the part of each sample."""
-    if len(held) == len(unit):
+    # scikit-learn refuses parts of which no class has a sample each.
+    if len(held) == len(unit) and held.sum(0).max() >= count:
         return _divide_samples(strata, count, seed)
     # Its stream is the same in every version of numpy, and so are the splits.
     rng = np.random.RandomState(seed)
@@ -167,17 +173,14 @@ def _flaws(held: np.ndarray, choice: Sequence[Sequence[int]]) -> tuple[float, fl
     return float(((share == 0) | (share == 1)).sum()), float(np.abs(share - wanted).max())
 
 
-def _require_enough(
-    samples: Samples, rows: np.ndarray, unit: np.ndarray, strata: np.ndarray, count: int
-) -> None:
+def _require_enough(samples: Samples, rows: np.ndarray, unit: np.ndarray, count: int) -> None:
     found = unit.max(initial=-1) + 1
-    owners = {samples.owners[row] for row in rows.tolist()}
+    if found >= count:
+        return
     name = samples.owner_noun
-    remedy = "add data, or change the fractions or folds in the protocol's [split]"
-    if found < count:
-        copies = ", counting duplicates as one," if found < len(owners) else ""
-        raise DataError(f"{found} {name}{copies} cannot be split into {count} sets; {remedy}")
-    if found == len(unit) and np.bincount(strata).max() < count:
-        raise DataError(
-            f"no class has {count} {name}, so they cannot be split into {count} sets; {remedy}"
-        )
+    owners = {samples.owners[row] for row in rows.tolist()}
+    copies = ", counting duplicates as one," if found < len(owners) else ""
+    raise DataError(
+        f"{found} {name}{copies} cannot be split into {count} sets; add data, or change the "
+        "fractions or folds in the protocol's [split]"
+    )
