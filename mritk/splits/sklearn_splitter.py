@@ -21,7 +21,8 @@ class FoldSplitter:
     It can be used as scikit-learn's ``cv=``: patients are never split, classes (or quantiles of a
     regression target) are stratified, duplicates are kept together or dropped. scikit-learn has
     only training and test sets, so the validation set of a fold is added to training, where an
-    estimator may select by its own cross-validation.
+    estimator may select by its own cross-validation; but not to shots or patients that the rule
+    limits training to.
 
     Args:
         rule: How samples are split.
@@ -57,6 +58,9 @@ class FoldSplitter:
             DataError: The rule cannot divide these samples, or some have no class or no patient.
         """
         for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
+            if self.rule.limits_training:
+                yield fold.train, fold.test
+                continue
             # Where a protocol says validation = "test", the validation part is the test part.
             trained = np.union1d(fold.train, fold.val)
             yield np.setdiff1d(trained, fold.test), fold.test

@@ -79,6 +79,18 @@ def test_test_rows_never_train_even_where_validation_is_the_test_part(cohort):
     assert len(train) + len(test) == 120
 
 
+@pytest.mark.parametrize("validation", ["drawn", "test"])
+@pytest.mark.parametrize(("limit", "rows"), [({"shots": 3}, 9), ({"train_patients": 4}, 8)])
+def test_a_limited_training_set_is_not_joined_by_the_validation_set(
+    cohort, limit, rows, validation
+):
+    features, labels, patients = cohort
+    splitter = FoldSplitter(SplitRule("holdout", validation=validation, **limit))
+    ((train, test),) = splitter.split(features, labels, patients)
+    assert (len(train), len(test)) == (rows, 24)
+    assert not {*train} & {*test}
+
+
 def test_sites_need_samples(make_samples, cohort):
     rule = SplitRule("site")
     samples = make_samples(40, sites=["north", "north", "south", "south"] * 10, per_patient=None)
