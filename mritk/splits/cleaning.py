@@ -73,7 +73,9 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
     train, val, test = parts.train, parts.val, parts.test
     if rule.copies == "drop":
         val = val[~np.isin(linked[val], linked[test])]
-        train = train[~np.isin(linked[train], linked[np.concatenate([parts.val, test])])]
+        # An official validation set that is trained on leaks into nothing but the test set.
+        held_out = test if rule.validation == "test" else np.concatenate([parts.val, test])
+        train = train[~np.isin(linked[train], linked[held_out])]
     left = Parts(train, val, test, parts.site)
     if rule.validation == "test":
         train, val = np.union1d(train, val), test

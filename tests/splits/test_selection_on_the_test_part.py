@@ -47,3 +47,14 @@ def test_copies_of_test_samples_are_still_dropped_from_training(with_test_part):
     (kept,) = make_folds(with_test_part, SplitRule(validation="test", copies="keep"), copies)
     assert 3 in kept.train
     assert not kept.clean[kept.test.tolist().index(20)]
+
+
+def test_patients_in_the_official_training_and_validation_parts_are_then_kept():
+    parts = ["train"] * 8 + ["val"] * 8 + ["test"] * 8
+    patients = ["p3" if i in (8, 9) else f"p{i // 2}" for i in range(24)]
+    samples = samples_of(np.arange(24) // 2 % 2, patients, splits=parts)
+    (fold,) = make_folds(samples, SplitRule(validation="test"))
+    assert fold.train.tolist() == list(range(16))
+    assert not len(fold.dropped)
+    (drawn,) = make_folds(samples, SplitRule())
+    assert drawn.dropped.tolist() == [6, 7]
