@@ -66,6 +66,8 @@ def _with_every_class(bound: Bound, seed: int) -> list[Fold]:
 def _parts(bound: Bound, seed: int) -> Iterator[Parts]:
     samples, rule = bound.samples, bound.rule
     scheme = resolved_scheme(samples, rule)
+    if rule.validation == "test" and scheme in ("official", "site"):
+        _require_draws(rule, 'split, because validation = "test" leaves nothing to draw')
     if scheme == "official":
         yield _official(samples, rule)
     elif scheme == "site":
@@ -88,12 +90,18 @@ def _official(samples: Samples, rule: SplitRule) -> Parts:
             "or 'kfold'"
         )
     train, val, test = (np.flatnonzero(names == part) for part in SPLITS)
-    if len(val) and rule.repeats > 1 and not rule.limits_training:
-        raise DataError(
-            f"repeats = {rule.repeats} would repeat the same official split, because the dataset "
-            "has a validation set too; use more seeds, or the split scheme 'kfold'"
-        )
+    if len(val):
+        _require_draws(rule, "official split, because the dataset has a validation set too")
     return Parts(train, val, test)
+
+
+def _require_draws(rule: SplitRule, what: str) -> None:
+    """Refuse repeats of what is given, of which each would be the same."""
+    if rule.repeats > 1 and not rule.limits_training:
+        raise DataError(
+            f"repeats = {rule.repeats} would repeat the same {what}; use more seeds, or the split "
+            "scheme 'kfold'"
+        )
 
 
 def _sites(samples: Samples) -> Iterator[Parts]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mritk import DataError
 from mritk.splits.splits import SplitRule, make_folds
 from tests.splits.cohort import samples_of
 
@@ -58,3 +61,12 @@ def test_patients_in_the_official_training_and_validation_parts_are_then_kept():
     assert not len(fold.dropped)
     (drawn,) = make_folds(samples, SplitRule())
     assert drawn.dropped.tolist() == [6, 7]
+
+
+@pytest.mark.parametrize("scheme", ["official", "site"])
+def test_repeats_then_draw_nothing_and_are_refused(with_test_part, scheme):
+    samples = replace(with_test_part, sites=[*"xxxxyyyy"] * 3)
+    with pytest.raises(DataError, match=r'repeats = 2 would repeat .* validation = "test"'):
+        make_folds(samples, SplitRule(scheme, validation="test", repeats=2))
+    make_folds(samples, SplitRule(scheme, validation="test", repeats=2, shots=1))
+    make_folds(samples, SplitRule("holdout", validation="test", repeats=2))
