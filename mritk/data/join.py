@@ -213,7 +213,7 @@ def _column(
             )
         return None
     return [
-        f"{prefix}/{value}" if prefixed else value
+        f"{prefix}/{value}" if prefixed and value else value
         for prefix, samples in parts
         for value in getattr(samples, column)
     ]

@@ -143,6 +143,11 @@ def test_a_column_that_nobody_knows_needs_no_warning(caplog):
     assert not caplog.records
 
 
+def test_an_unknown_site_is_no_site_of_its_dataset():
+    one, other = samples_of([0, 1], sites=["x", ""]), samples_of([0, 1], sites=["y", "y"])
+    assert join([("a", one), ("b", other)], "a+b").sites == ("a/x", "", "b/y", "b/y")
+
+
 def test_sources_are_kept_or_are_the_name_of_the_dataset():
     one = samples_of([0, 1], sources=["figshare", "Br35H"])
     joined = join([("a", one), ("b", samples_of([0, 1]))], "a+b")
