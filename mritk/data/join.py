@@ -20,7 +20,14 @@ from mritk.tasks.task import Task, told_apart
 
 logger = logging.getLogger("mritk")
 
-COLUMNS = {"patients": "patients", "sites": "sites", "splits": "official splits"}
+COLUMNS = {
+    "patients": "patients",
+    "sites": "sites",
+    "splits": "official splits",
+    "spacing": "spacings",
+    "affine": "affines",
+    "read_lesion": "lesion masks",
+}
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
@@ -31,8 +38,8 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     Classes are the same if :func:`mritk.reading.spelling.canonical_name` says so; they keep the
     spelling of the first dataset, in order of name. Patients become ``a/…``: a patient of two
     datasets is two patients, as their ids say nothing of each other. Sites (``a/…``) and official
-    parts that only some datasets know are unknown for all, with a warning; so is the spacing. A
-    covariate that a dataset lacks is NaN or empty for its samples.
+    parts that only some datasets know are unknown for all, with a warning; so are spacings, affines
+    and masks of lesions. A covariate that a dataset lacks is NaN or empty for its samples.
 
     The sources of a dataset that has none are its name.
 
@@ -43,7 +50,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     Raises:
         DataError: The datasets hold different things: images and volumes, other channels, classes
             and numbers, other classes, or numbers in other units; or only some of them name their
-            patients.
+            patients or, of label maps, tell the spacing.
     """
     if not named:
         raise DataError(f"nothing to join in {name}")
@@ -66,6 +73,10 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         functions = [getattr(samples, name) for samples, _ in places]
         return None if None in functions else lambda i: functions[i](places[i][1])
 
+    if task.has_target_maps:
+        _require_one_unit(parts, name)
+    for column in ("spacing", "affine", "read_lesion"):
+        _known_by_all(parts, column, name)
     splits = _column(parts, "splits", name, prefixed=False)
     for part in sorted(set(splits or ())):
         without = [prefix for prefix, samples in parts if part not in (samples.splits or ())]
@@ -198,25 +209,37 @@ def _column(
     parts: Sequence[tuple[str, Samples]], column: str, name: str, *, prefixed: bool = True
 ) -> list[str] | None:
     """Return a column of all datasets; None, with a warning, if only some have it."""
-    without = [prefix for prefix, samples in parts if getattr(samples, column) is None]
-    if without:
-        if column == "patients" and len(without) < len(parts):
-            raise DataError(
-                f"{', '.join(without)} has no patient ids, the rest of {name} does; patients "
-                "could be split. Specify them by --patient-regex, or by a manifest with a column "
-                "patient (manifest:FILE.csv)"
-            )
-        if len(without) < len(parts):
-            logger.warning(
-                "%s has no %s, so they are treated as unknown in all of %s",
-                *(", ".join(without), COLUMNS[column], name),
-            )
+    if not _known_by_all(parts, column, name):
         return None
     return [
         f"{prefix}/{value}" if prefixed and value else value
         for prefix, samples in parts
         for value in getattr(samples, column)
     ]
+
+
+def _known_by_all(parts: Sequence[tuple[str, Samples]], column: str, name: str) -> bool:
+    """Return whether all datasets have a column; warn if only some do."""
+    without = [prefix for prefix, samples in parts if getattr(samples, column) is None]
+    if 0 < len(without) < len(parts):
+        if column == "patients":
+            raise DataError(
+                f"{', '.join(without)} has no patient ids, the rest of {name} does; patients "
+                "could be split. Specify them by --patient-regex, or by a manifest with a column "
+                "patient (manifest:FILE.csv)"
+            )
+        logger.warning(
+            "%s has no %s, so they are treated as unknown in all of %s",
+            *(", ".join(without), COLUMNS[column], name),
+        )
+    return not without
+
+
+def _require_one_unit(parts: Sequence[tuple[str, Samples]], name: str) -> None:
+    """Refuse label maps of which only some have a spacing: distances would be of voxels in all."""
+    held = {p: "no spacing" if s.spacing is None else "a spacing in mm" for p, s in parts}
+    if len(set(held.values())) > 1:
+        raise _unlike(name, held, "label maps are measured in mm: state it for all, or join fewer")
 
 
 def _joined_channels(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[str, ...]:

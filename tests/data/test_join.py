@@ -252,10 +252,41 @@ def test_label_maps_that_differ_are_refused_by_what_differs():
         join([("a", one), ("b", maps(TC=("core",)))], "a+b")
 
 
-def test_spacing_is_unknown_if_one_dataset_lacks_it():
+def test_spacing_is_unknown_if_one_dataset_lacks_it(caplog):
     fine, coarse = (volumes_of(2, spacing=np.full((2, 3), mm)) for mm in (1.0, 2.0))
     assert join([("a", fine), ("b", coarse)], "a+b").spacing[:, 0].tolist() == [1, 1, 2, 2]
-    assert join([("a", fine), ("b", volumes_of(2))], "a+b").spacing is None
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "mritk"):
+        assert join([("a", fine), ("b", volumes_of(2))], "a+b").spacing is None
+    assert "b has no spacings, so they are treated as unknown in all of a+b" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("column", "word"), [("affine", "affines"), ("read_lesion", "lesion masks")]
+)
+def test_functions_that_only_some_have_are_given_up_with_a_warning(column, word, caplog):
+    one = volumes_of(2, **{column: lambda i: np.eye(4)})
+    with caplog.at_level(logging.WARNING, "mritk"):
+        joined = join([("a", one), ("b", volumes_of(2))], "a+b")
+    assert getattr(joined, column) is None
+    assert f"b has no {word}, so they are treated as unknown" in caplog.text
+
+
+def test_label_maps_with_and_without_a_spacing_are_refused():
+    def maps(spacing):
+        return Samples(
+            ids=["0"],
+            targets=np.zeros(0),
+            task=Segmentation(("background", "tumour")),
+            read=lambda i: np.zeros((2, 2), np.uint8),
+            read_target=lambda i: np.zeros((2, 2), np.uint8),
+            spacing=spacing,
+        )
+
+    known = maps(np.ones((1, 2)))
+    with pytest.raises(DataError, match="a has a spacing in mm; b has no spacing; label maps"):
+        join([("a", known), ("b", maps(None))], "a+b")
+    assert join([("a", known), ("b", known)], "a+b").spacing.shape == (2, 2)
 
 
 def test_covariates_of_all_are_kept_and_missing_values_say_so():
