@@ -144,10 +144,13 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
     if dataset.samples.splits is None:
         return
     splits = np.asarray(dataset.samples.splits)
-    textured = ~dataset.index.constant & np.isin(np.arange(len(rows)), dataset.samples.originals)
+    textured = ~dataset.index.constant
+    # A sample that was made from another is never held out, but may be trained on.
+    original = np.isin(np.arange(len(rows)), dataset.samples.originals)
     present = [part for part in SPLITS if part in set(splits.tolist())]
     for seen, held_out in combinations(present, 2):
-        held, known = (np.flatnonzero((splits == p) & textured) for p in (held_out, seen))
+        held = np.flatnonzero((splits == held_out) & textured & original)
+        known = np.flatnonzero((splits == seen) & textured)
         files, arrays = (
             copied(np.asarray(column)[held], np.asarray(column)[known])
             for column in (dataset.index.contents, dataset.index.pixels)

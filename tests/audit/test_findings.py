@@ -69,6 +69,15 @@ def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
     assert not result.clean
 
 
+def test_a_made_training_sample_that_is_a_test_sample_is_a_leak(heads, as_samples, audited):
+    made_from = [*[""] * 4, "image-000", "image-002"]
+    splits = ["train", "train", "test", "test", "train", "test"]
+    pictures = [*heads[:4], heads[3], heads[0]]
+    result = audited(as_samples(pictures, splits=splits, made_from=made_from, targets=[0] * 6))
+    assert kinds(result)["copies"].text.startswith("1 of 2 test samples has a duplicate in the tr")
+    assert not result.clean, "and the made test sample, which is not tested, is not counted"
+
+
 def test_copies_within_a_part_are_a_note(heads, as_samples, audited):
     result = audited(as_samples([*heads, heads[0]], targets=[0] * 13))
     assert kinds(result)["clusters"].level == "note"
