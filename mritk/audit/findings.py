@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -172,54 +172,53 @@ class Told:
     """What is told of each sample of all datasets, and which of it contradicts the other.
 
     Attributes:
-        texts: For each row; None: nothing is known.
+        texts: For each row; None: nothing is known. In one dataset, others contradict.
+        keys: For each row, what two datasets call the same, whatever they write.
         owners: (rows,) the number of its dataset.
-        contradict: Whether two rows do.
+        together: (datasets, datasets) bool; whether other keys in two datasets contradict.
     """
 
     texts: Sequence[str | None]
+    keys: Sequence[str | None]
     owners: np.ndarray
-    contradict: Callable[[int, int], bool]
+    together: np.ndarray
 
     def contradicting(self, rows: Sequence[int]) -> list[int]:
         """Return, of rows that show one image, the first of each text that another contradicts."""
         told = [row for row in rows[::-1] if self.texts[row] is not None]
-        first = {(self.owners[row], self.texts[row]): row for row in told}
-        pairs = [pair for pair in combinations(first.values(), 2) if self.contradict(*pair)]
-        return sorted({row for pair in pairs for row in pair})
+        first = {(int(self.owners[row]), self.texts[row]): row for row in told}
+        texts = Counter(owner for owner, _ in first)
+        keys: dict[int, set[str | None]] = defaultdict(set)
+        for (owner, _), row in first.items():
+            keys[owner].add(self.keys[row])
+
+        def contradicted(owner: int, key: str | None) -> bool:
+            elsewhere = (keys[k] for k in keys if k != owner and self.together[owner, k])
+            return texts[owner] > 1 or any(len(other) > (key in other) for other in elsewhere)
+
+        return sorted(row for (of, _), row in first.items() if contradicted(of, self.keys[row]))
 
 
 def labels_of(datasets: Sequence[Audited]) -> Told:
     """Return the targets; those of two datasets contradict only where they are comparable."""
-    owners = _owners(datasets)
     targets: list[str] = []
-    keys: list[str] = []  # what two datasets call the same, whatever they write
+    keys: list[str] = []
     for dataset in datasets:
         samples = dataset.samples
         own = [samples.task.target_text(target) for target in samples.targets.tolist()]
         targets += own
         keys += [canonical_name(name) for name in own] if samples.task.classes else own
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
-
-    def contradict(one: int, other: int) -> bool:
-        if owners[one] == owners[other]:
-            return targets[one] != targets[other]
-        return bool(together[owners[one], owners[other]]) and keys[one] != keys[other]
-
-    return Told(targets, owners, contradict)
+    return Told(targets, keys, _owners(datasets), together)
 
 
 def _patients_of(datasets: Sequence[Audited]) -> Told:
     """Return the patients; ids of two datasets say nothing of each other."""
-    owners = _owners(datasets)
     patients: list[str | None] = []
     for dataset in datasets:
         patients += dataset.samples.patients or [None] * len(dataset.samples)
-
-    def contradict(one: int, other: int) -> bool:
-        return bool(owners[one] == owners[other]) and patients[one] != patients[other]
-
-    return Told(patients, owners, contradict)
+    apart = np.zeros((len(datasets), len(datasets)), bool)
+    return Told(patients, patients, _owners(datasets), apart)
 
 
 def _owners(datasets: Sequence[Audited]) -> np.ndarray:
@@ -235,13 +234,16 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
         ("subjects", "patient id", _patients_of(datasets)),
     ):
         found = (told.contradicting(members.tolist()) for members in copies.members)
-        named = [
-            " = ".join(f"{ids[row]} ({told.texts[row]})" for row in rows) for rows in found if rows
-        ]
+        named = [[f"{ids[row]} ({told.texts[row]})" for row in rows] for rows in found if rows]
         if named:
-            shown = "; ".join(named[:NAMED]) + ("; …" if len(named) > NAMED else "")
+            shown = "; ".join(map(_equal, named[:NAMED])) + ("; …" if len(named) > NAMED else "")
             text = f"{many(len(named), 'image')} under several {what}s: {shown}"
-            yield Finding("defect", kind, text, len(named), tuple(named))
+            yield Finding("defect", kind, text, len(named), tuple(map(" = ".join, named)))
+
+
+def _equal(names: Sequence[str]) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return " = ".join([*names[:NAMED], *more])
 
 
 def comparable(one: Samples, other: Samples) -> bool:

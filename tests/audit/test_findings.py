@@ -11,7 +11,7 @@ from benchmarks.audit.plants import HELD
 from mritk import Classification, Regression
 from mritk.audit.audit import audit
 from mritk.audit.contact_sheet import contact_sheet
-from mritk.audit.findings import overlap, shared_sources
+from mritk.audit.findings import Told, overlap, shared_sources
 from mritk.audit.text import format_audit
 
 
@@ -178,6 +178,32 @@ def test_two_numbers_for_one_image_contradict_each_other(heads, as_samples, audi
     ages = [*range(12), 77]
     finding = kinds(audited(as_samples([*heads, heads[0]], targets=ages, task=Regression("years"))))
     assert finding["labels"].items == ("image-000 (0) = image-012 (77)",)
+
+
+def test_a_line_names_a_few_copies_of_an_image_and_how_many_more(heads, as_samples, audited):
+    patients = [f"p{i}" for i in range(50)]
+    finding = kinds(audited(as_samples(heads[:1] * 50, patients=patients)))["subjects"]
+    assert finding.text == (
+        "1 image under several patient ids: image-000 (p0) = image-001 (p1) = image-002 (p2) = 47 "
+        "more"
+    )
+    assert finding.items[0].endswith("= image-049 (p49)")
+
+
+def test_contradictions_among_many_copies_are_found_by_a_look_at_each():
+    class Counted(str):
+        looks = 0
+
+        def __eq__(self, other):
+            Counted.looks += 1
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    texts = [Counted(f"p{i}") for i in range(500)]
+    told = Told(texts, texts, np.zeros(500, int), np.eye(1, dtype=bool))
+    assert told.contradicting(range(500)) == list(range(500))
+    assert Counted.looks < 5000
 
 
 def test_a_line_names_a_few_and_the_data_name_all(heads, as_samples, audited):
