@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Generic, TypeVar
 
+from mritk.errors import DataError
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -18,8 +20,9 @@ KEPT = 8
 class Recent(Generic[K, T]):
     """A function of one argument that remembers its last results, for many threads.
 
-    Threads that ask together share one call. An exception is remembered like a result, so that a
-    corrupt file is read once too.
+    Threads that ask together share one call. What says that a file is corrupt (``DataError``,
+    ``ValueError``) is remembered like a result, so that it is read once too. Other exceptions may
+    not come again, such as that of a folder that is away, and are not.
 
     Args:
         make: The slow function.
@@ -36,7 +39,9 @@ class Recent(Generic[K, T]):
         with self._lock:
             result = self._results.get(key)
             first = result is None
-            if result is None:
+            if result is not None:
+                self._results.move_to_end(key)
+            else:
                 result = self._results[key] = Future()
                 while len(self._results) > self._kept:
                     self._results.popitem(last=False)
@@ -44,5 +49,19 @@ class Recent(Generic[K, T]):
             try:
                 result.set_result(self._make(key))
             except BaseException as error:
+                if not _of_the_file(error):
+                    self._forget(key, result)
                 result.set_exception(error)
         return result.result()
+
+    def _forget(self, key: K, result: Future[T]) -> None:
+        with self._lock:
+            if self._results.get(key) is result:
+                del self._results[key]
+
+
+def _of_the_file(error: BaseException) -> bool:
+    """Whether an exception says that a file is corrupt, not that the system could not read it."""
+    cause = error.__cause__
+    system = isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno)
+    return isinstance(error, (DataError, ValueError)) and not system

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gzip import BadGzipFile
+
 import pytest
 
 from mritk import DataError, Recent
@@ -29,3 +31,55 @@ def test_an_error_is_remembered_like_a_result(tmp_path):
         with pytest.raises(DataError, match="broken"):
             recent(tmp_path)
     assert len(made) == 1
+
+
+def data_error(cause):
+    error = DataError("cannot be read")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(116, "Stale file handle"),
+        MemoryError(),
+        KeyboardInterrupt(),
+        data_error(OSError(116, "Stale file handle")),
+    ],
+    ids=repr,
+)
+def test_what_may_not_come_again_is_forgotten(error):
+    errors = [error]
+
+    def make(key):
+        if errors:
+            raise errors.pop()
+        return key
+
+    recent = Recent(make)
+    with pytest.raises(type(error)):
+        recent("a")
+    assert recent("a") == "a"
+
+
+def test_a_corrupt_file_is_remembered_though_gzip_calls_it_an_error_of_the_system():
+    made = []
+
+    def fail(key):
+        made.append(key)
+        raise data_error(BadGzipFile("Not a gzipped file"))
+
+    recent = Recent(fail)
+    for _ in range(2):
+        with pytest.raises(DataError):
+            recent("a")
+    assert made == ["a"]
+
+
+def test_what_is_asked_for_again_is_kept_longer():
+    made = []
+    recent = Recent(lambda key: made.append(key) or key, kept=2)
+    for key in "abaca":
+        recent(key)
+    assert made == ["a", "b", "c"]
