@@ -67,8 +67,8 @@ def with_classes(samples: Samples, new: Sequence[str]) -> Samples:
 def with_one_spelling(samples: Samples, name: str) -> Samples:
     """Return the samples with one spelling for each patient, each site and each covariate's text.
 
-    Unlike classes, spellings are joined, with a warning: two patients in one are never divided,
-    one patient in two may be.
+    Sites and texts that stand for a missing value are empty. Unlike classes, spellings are joined,
+    with a warning: two patients in one are never divided, one patient in two may be.
 
     Raises:
         DataError: A patient stands for a missing value.
@@ -81,12 +81,12 @@ def with_one_spelling(samples: Samples, name: str) -> Samples:
             f"({_some(samples, rows)}); add the patient ids, or remove the samples"
         )
     patients = samples.patients and _joined(samples.patients, "patients", name)
-    sites = samples.sites and _joined(samples.sites, "sites", name)
+    sites = samples.sites and _joined(_known(samples.sites), "sites", name)
     covariates = {
         column: _covariate(np.asarray(values), column, name)
         for column, values in samples.covariates.items()
     }
-    if patients is samples.patients and sites is samples.sites and not covariates:
+    if patients is samples.patients and sites == samples.sites and not covariates:
         return samples
     return replace(samples, patients=patients, sites=sites, covariates=covariates)
 
@@ -95,8 +95,12 @@ def _covariate(values: np.ndarray, column: str, name: str) -> Sequence[str] | np
     """Return the texts of a covariate with one spelling each, empty where one is missing."""
     if values.dtype.kind == "f":
         return values
-    texts = ["" if is_missing(text) else text for text in values.tolist()]
-    return _joined(texts, f"values of {column}", name)
+    return _joined(_known(values.tolist()), f"values of {column}", name)
+
+
+def _known(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return texts, empty where one stands for a missing value."""
+    return tuple("" if is_missing(text) else text for text in texts)
 
 
 def _joined(column: Sequence[str], noun: str, name: str) -> Sequence[str]:

@@ -161,6 +161,12 @@ def test_spellings_of_a_site_are_one_site(caplog):
     assert "sites of ours" in caplog.text
 
 
+def test_a_missing_site_is_no_site(caplog):
+    samples = with_one_spelling(samples_of(sites=["Ulm", "n/a", "NaN", ""]), "ours")
+    assert samples.sites == ("Ulm", "", "", "")
+    assert not caplog.records
+
+
 def test_spellings_of_a_covariate_are_one_group_and_missing_ones_unknown(caplog):
     given = {"sex": ["F", "f", "n/a", "m"], "age": [40.0, 41, float("nan"), 42]}
     samples = with_one_spelling(samples_of(covariates=given), "ours")
