@@ -188,8 +188,17 @@ class Samples:
         return "samples" if self.scans is None else "scans"
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
-        """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
+        """Return the samples of ``rows`` (positions in that order, or a mask of N truth values).
+
+        Raises:
+            DataError: A mask is not of N truth values.
+        """
         given = np.asarray(rows)
+        if given.dtype == bool and given.shape != (len(self),):
+            raise DataError(
+                f"a mask of shape {given.shape} does not say which of {len(self)} samples to keep; "
+                "give one truth value for each"
+            )
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         at = positions.tolist()
         functions = {name: _at(at, getattr(self, name)) for name in OF_ONE_SAMPLE}

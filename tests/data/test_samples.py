@@ -122,6 +122,12 @@ def test_only_takes_a_mask_as_the_rows_where_it_is_true_or_refuses_it():
     assert part.ids == IDS[2:]
 
 
+@pytest.mark.parametrize("mask", [[True], [True] * 5, np.ones((4, 1), bool)])
+def test_a_mask_of_another_length_is_refused(mask):
+    with pytest.raises(DataError, match="which of 4 samples to keep"):
+        table().only(mask)
+
+
 def test_content_is_read_only_when_nobody_gives_a_digest():
     samples = table(read=lambda i: pytest.fail("read"), digest=lambda i: f"{i:064x}")
     assert samples.contents == tuple(f"{i:064x}" for i in range(4))
