@@ -144,7 +144,7 @@ class Samples:
         object.__setattr__(self, "channels", channels_of(self.channels, self.spatial_dims))
         object.__setattr__(self, "spacing", spacing_of(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
-        object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
+        object.__setattr__(self, "targets", self._checked(given))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
         for name, column in (columns | covariates).items():
             if column is not None and len(column) != len(self.ids):
@@ -157,6 +157,14 @@ class Samples:
             raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
         _require_own_patients(self)
         _require_whole_scans(self)
+
+    def _checked(self, targets: np.ndarray) -> np.ndarray:
+        try:
+            return self.task.checked_targets(targets, len(self.ids))
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"targets for {self.task.kind} must be numbers, one for every sample: {error}"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -59,6 +59,11 @@ def test_regression_targets_are_float64_and_have_one_output():
         ),
         ({"targets": [0, 1, 2, 0]}, "targets must be indices of the 2 classes"),
         ({"targets": [0, 1, -1, 0]}, "targets must be indices of the 2 classes"),
+        ({"targets": [0, 1, None, 0]}, "targets for classification must be numbers"),
+        (
+            {"task": Regression(), "targets": [0, "old", 1, 2]},
+            "targets for regression must be numbers",
+        ),
         ({"task": Classification(("one",))}, "at least two classes; found one"),
         ({"task": Classification(())}, "at least two classes; found none"),
         ({"task": Regression(), "targets": [0.0, np.nan, 1, 2]}, "must be finite"),
