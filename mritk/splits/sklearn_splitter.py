@@ -55,7 +55,8 @@ class FoldSplitter:
             groups: (N,) patients; None: every sample is a separate patient.
 
         Raises:
-            DataError: The rule cannot divide these samples, or some have no class or no patient.
+            DataError: The rule cannot divide these samples, some have no class or no patient, or
+                the columns differ in length.
         """
         for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
             if self.rule.limits_training:
@@ -83,14 +84,18 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     if y is None:
         raise DataError("stratified folds need the classes: pass y")
     targets = np.asarray(y)
+    if targets.ndim != 1:
+        raise DataError(f"y has shape {targets.shape}; give one class or value for each sample")
+    shape = getattr(rows, "shape", None)  # sparse matrices have no length
+    count = len(targets) if rows is None else shape[0] if shape else len(rows)
+    _require_known(y, count, "y", "class or value, so no fold can be stratified; leave them out")
+    if groups is not None:
+        groups = list(groups)
+        what = "group, so it is unknown whose they are; give each its patient, or pass no groups"
+        _require_known(groups, count, "groups", what)
     # Zero-padded, so that the order of ids is the order of rows.
-    ids = [f"{row:012d}" for row in range(len(targets))]
+    ids = [f"{row:012d}" for row in range(count)]
     patients = None if groups is None else [str(group) for group in groups]
-    if without := sum(_is_unknown(group) for group in (() if groups is None else groups)):
-        raise DataError(
-            f"{without} of {len(ids)} samples have no group, so it is unknown whose they are; give "
-            "each its patient, or pass no groups"
-        )
 
     def read(row: int) -> np.ndarray:
         raise DataError(f"row {row} has no image")
@@ -105,5 +110,16 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     return Samples(ids, indices, task, read, None, patients=patients)
 
 
-def _is_unknown(group: Any) -> bool:
-    return group is None or group != group or group == ""  # noqa: PLR0124 - NaN differs from itself
+def _require_known(values: Sequence[Any], count: int, name: str, what: str) -> None:
+    """Refuse a column that has no value for some of ``count`` samples."""
+    if len(values) != count:
+        raise DataError(f"{name} has {len(values)} values for {count} samples; give one for each")
+    if without := sum(map(_is_unknown, values)):
+        raise DataError(f"{without} of {count} samples have no {what}")
+
+
+def _is_unknown(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value or value == "")  # noqa: PLR0124 - NaN differs
+    except TypeError:  # pandas' NA is neither
+        return True

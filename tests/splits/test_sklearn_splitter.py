@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -105,12 +106,32 @@ def test_sites_need_samples(make_samples, cohort):
 def test_classes_are_needed(cohort):
     with pytest.raises(DataError, match="pass y"):
         next(FoldSplitter().split(cohort[0]))
-    some = np.array(["glioma", None] * 60, dtype=object)
+    some = np.array(["glioma", 1] * 60, dtype=object)
     with pytest.raises(DataError, match="y has no classes that can be told apart"):
         next(FoldSplitter().split(cohort[0], some))
 
 
-@pytest.mark.parametrize("unknown", [None, float("nan"), ""])
+@pytest.mark.parametrize("unknown", [None, float("nan"), pd.NA, pd.NaT])
+@pytest.mark.parametrize("known", ["glioma", 1])
+def test_rows_of_unknown_class_are_no_class_of_their_own(cohort, unknown, known):
+    labels = [unknown, unknown, *[known] * 118]
+    with pytest.raises(DataError, match="2 of 120 samples have no class"):
+        next(FoldSplitter().split(cohort[0], labels))
+
+
+def test_columns_of_another_length_or_shape_are_refused(cohort):
+    features, labels, patients = cohort
+    with pytest.raises(DataError, match="y has 100 values for 120 samples"):
+        next(FoldSplitter().split(features, labels[:100]))
+    with pytest.raises(DataError, match="groups has 119 values for 120 samples"):
+        next(FoldSplitter().split(features, labels, patients[1:]))
+    with pytest.raises(DataError, match=r"y has shape \(120, 2\)"):
+        next(FoldSplitter().split(features, np.stack([labels, labels], 1)))
+    train, _ = next(FoldSplitter().split(features, labels, iter(patients)))
+    assert np.array_equal(train, next(FoldSplitter().split(features, labels, patients))[0])
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), "", pd.NA, pd.NaT])
 def test_rows_of_unknown_patients_are_not_taken_for_those_of_one(cohort, unknown):
     features, labels, patients = cohort
     groups = [unknown, unknown, *patients[2:]]
