@@ -11,9 +11,11 @@ import sklearn
 from packaging.version import Version
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mritk import Classification, DataError, Samples
+from mritk import Classification, DataError, Samples, SplitRule
 from mritk.splits.draw import TOLERANCE, draw_part, draw_parts, draw_share
+from mritk.splits.splits import make_folds
 from mritk.splits.units import units
+from tests.splits.cohort import PARTS, samples_of
 
 RNG = np.random.default_rng(0)
 SEEDS = range(10)
@@ -125,6 +127,29 @@ def test_joined_parts_of_patients_are_balanced_and_differ_by_seed():
     counts = np.stack([np.bincount(samples.targets[share]) for share in shares])
     assert np.abs(counts / np.bincount(samples.targets) - 0.3).max() < 0.06
     assert len({tuple(share) for share in shares}) >= 4
+
+
+@pytest.mark.parametrize(("fraction", "patients"), [(0.15, 2), (0.35, 6), (0.45, 8)])
+def test_a_share_of_few_patients_is_drawn_of_fewer_parts(fraction, patients):
+    owner = np.arange(48) // 3
+    samples = samples_of(owner % 2, [f"p{i:02d}" for i in owner])
+    (fold,) = make_folds(samples, SplitRule("holdout", test_fraction=fraction))
+    assert len(fold.test) == 3 * patients
+    assert not set(owner[fold.test]) & set(owner[[*fold.train, *fold.val]])
+
+
+def test_a_share_that_few_patients_do_not_come_near_is_refused():
+    samples = samples_of(np.arange(12) % 2, [f"p{i // 4}" for i in range(12)])
+    with pytest.raises(DataError, match="3 patients cannot be split into 20 sets"):
+        make_folds(samples, SplitRule("holdout", test_fraction=0.15))
+
+
+def test_classes_with_fewer_samples_than_parts_are_drawn():
+    rule = SplitRule("holdout", test_fraction=0.3, val_fraction=0.5)
+    samples = samples_of(np.arange(32) % 8)
+    (fold,) = make_folds(samples, rule)
+    for part in PARTS:
+        assert set(samples.targets[getattr(fold, part)]) == set(range(8))
 
 
 def test_copies_that_leave_too_few_samples_apart_are_explained():
