@@ -115,9 +115,7 @@ def set_trainable(network: nn.Module, trainable: frozenset[str]) -> None:
     for name, module in layers:
         here = any(tensor in trainable for tensor in own[name])
         if isinstance(module, _NormBase) and own[name]:
-            # One that trains its bias alone keeps its statistics.
-            statistics = [t for t in own[name] if t.endswith("running_mean")]
-            module.training = here and all(t in trainable for t in statistics)
+            module.training = _norm_trains(own[name], trainable)
         else:
             training = here if own[name] else training
             module.training = training
@@ -132,9 +130,20 @@ def _set_containers(network: nn.Module, trainable: frozenset[str]) -> None:
     for name, module in network.named_modules():
         if any(module.children()):
             scope = f"{name}." if name else ""
-            is_norm = isinstance(module, _NormBase)
-            tensors = _own_tensors(module) if is_norm else module.state_dict()
-            module.training = any(f"{scope}{tensor}" in trainable for tensor in tensors)
+            if isinstance(module, _NormBase):
+                own = [f"{scope}{tensor}" for tensor in _own_tensors(module)]
+                module.training = _norm_trains(own, trainable)
+            else:
+                module.training = any(f"{scope}{t}" in trainable for t in module.state_dict())
+
+
+def _norm_trains(own: Sequence[str], trainable: frozenset[str]) -> bool:
+    """Return whether a norm with the tensors ``own`` takes the statistics of a batch.
+
+    One that trains its bias alone keeps its statistics.
+    """
+    statistics = [tensor for tensor in own if tensor.endswith("running_mean")]
+    return any(t in trainable for t in own) and all(t in trainable for t in statistics)
 
 
 def _own_tensors(module: nn.Module) -> list[str]:

@@ -203,6 +203,24 @@ def test_a_frozen_batch_norm_leaves_training_mode_and_its_neighbour_does_not():
     assert [module.training for module in network] == [True, False, True]
 
 
+class NormAndActivation(nn.BatchNorm2d):
+    """A norm with a child, as timm's BatchNormAct2d."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.act = nn.ReLU()
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, NormAndActivation])
+def test_a_batch_norm_that_trains_its_bias_alone_keeps_its_statistics(norm):
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), norm(2))
+    set_trainable(network, frozenset({"0.bias", "1.bias"}))
+    assert network.training
+    assert not network[1].training
+    set_trainable(network, frozenset(network.state_dict()))
+    assert network[1].training
+
+
 def test_norm_tensors_are_those_of_batch_norms_of_every_rank():
     network = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm3d(2, affine=False), nn.LayerNorm(2))
     own = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
