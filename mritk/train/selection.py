@@ -51,13 +51,19 @@ class BestState:
         return measured.value
 
     def offer(self, epoch: int, value: float, network: nn.Module) -> bool:
-        """Store the network's state if ``value`` is the best so far; return whether it is."""
-        if math.isnan(value) or not (self.epoch == 0 or self._is_better(value)):
+        """Store the network's state if ``value`` is the best so far; return whether it is better.
+
+        A tie is no progress, whichever of the two states the rule keeps: a metric that stays at
+        its maximum must not hold up early stopping.
+        """
+        better = self.epoch == 0 or self._is_better(value)
+        kept = better or (value == self.value and self.rule.ties == "later")
+        if math.isnan(value) or not kept:
             return False
         self.epoch, self.value = epoch, value
         if self.rule.on == "val":
             self._state = {name: t.clone() for name, t in merged_state(network).items()}
-        return True
+        return better
 
     def restore(self, network: nn.Module) -> None:
         """Restore the best checkpoint, if required by the rule and available."""
@@ -79,8 +85,6 @@ class BestState:
         self.undefined = state["undefined"]
 
     def _is_better(self, value: float) -> bool:
-        if value == self.value:
-            return self.rule.ties == "later"
         if self._metric is not None and self._metric.higher_is_better:
             return value > self.value
         return value < self.value

@@ -136,6 +136,14 @@ def test_progress_starts_the_count_again(record, script):
     assert len(record(stage(7, early_stopping=2)).epochs) == 7
 
 
+@pytest.mark.parametrize("ties", ["earlier", "later"])
+def test_an_equal_value_is_no_progress_whichever_epoch_is_kept(record, script, ties):
+    script(0.9, 0.5, 0.5, 0.5, 0.5)
+    trained = record(stage(5, early_stopping=2), selection=SelectionRule(ties=ties))
+    assert len(trained.epochs) == 4
+    assert trained.fitted.notes["selected_epoch"] == (4 if ties == "later" else 2)
+
+
 def test_early_stopping_of_one_stage_leaves_the_next_one_its_epochs(record, script):
     script(0.5, 0.6, 0.7, 0.8)
     trained = record(stage(5, early_stopping=1), stage(2))
