@@ -18,7 +18,9 @@ def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> I
 
     The size is that of the crop where there is one, else that of resizing, else the
     ``image_size`` of the network. ``rescale_factor`` is folded into mean and std, since mritk's
-    pixels lie in [0, 1]. Without ``image_mean`` and ``image_std`` pixels are not normalised.
+    pixels lie in [0, 1], and so is what EfficientNet's processor does besides: ``rescale_offset``
+    subtracts 1, and ``include_top`` divides by the standard deviation once more. Without
+    ``image_mean`` and ``image_std`` pixels are not normalised.
 
     Args:
         preprocessor: Content of ``preprocessor_config.json``.
@@ -26,16 +28,21 @@ def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> I
     """
     channels = int(config.get("num_channels") or 3)
     mean, std = (0.0,) * channels, (1.0,) * channels
+    stated_std = _each(preprocessor.get("image_std"), channels, std)
     if preprocessor.get("do_normalize", True):
         mean = _each(preprocessor.get("image_mean"), channels, mean)
-        std = _each(preprocessor.get("image_std"), channels, std)
-    scale = 255.0
+        std = stated_std
+    efficientnet = str(preprocessor.get("image_processor_type")).startswith("EfficientNet")
+    if preprocessor.get("include_top", efficientnet):
+        std = tuple(one * other for one, other in zip(std, stated_std, strict=True))
+    scale, offset = 255.0, 0
     if preprocessor.get("do_rescale", True):
         # Exactly 1 for the usual 1/255.
         scale = round(255 * float(preprocessor.get("rescale_factor") or 1 / 255), 9)
+        offset = 1 if preprocessor.get("rescale_offset") else 0
     return InputContract(
         _size(preprocessor, config),
-        tuple(value / scale for value in mean),
+        tuple((value + offset) / scale for value in mean),
         tuple(value / scale for value in std),
         "bilinear" if preprocessor.get("resample", 2) in BILINEAR else "bicubic",
         "BGR" if preprocessor.get("do_flip_channel_order") else "RGB",

@@ -32,21 +32,26 @@ def test_the_size_is_that_of_the_crop_else_of_resizing_else_of_the_network(state
 
 @pytest.mark.slow  # the import of transformers takes seconds
 @pytest.mark.parametrize(
-    "stated",
+    ("kind", "stated"),
     [
-        {},
-        {"rescale_factor": 1 / 127.5},
-        {"do_rescale": False},
-        {"do_normalize": False},
+        ("ViTImageProcessor", {}),
+        ("ViTImageProcessor", {"rescale_factor": 1 / 127.5}),
+        ("ViTImageProcessor", {"do_rescale": False}),
+        ("ViTImageProcessor", {"do_normalize": False}),
+        ("EfficientNetImageProcessor", {}),
+        ("EfficientNetImageProcessor", {"do_normalize": False}),
+        ("EfficientNetImageProcessor", {"include_top": False}),
+        ("EfficientNetImageProcessor", {"rescale_factor": 1 / 127.5, "rescale_offset": True}),
+        ("EfficientNetImageProcessor", {"do_rescale": False, "rescale_offset": True}),
     ],
 )
-def test_the_contract_does_to_pixels_what_the_image_processor_does(stated) -> None:
+def test_the_contract_does_to_pixels_what_the_image_processor_does(kind, stated) -> None:
     transformers = pytest.importorskip("transformers")
     preprocessor = RGB | {"size": {"height": 8, "width": 8}} | stated
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
-    theirs = transformers.ViTImageProcessor(**preprocessor)(image, return_tensors="np")
-    contract = contract_of(preprocessor, {})
+    theirs = getattr(transformers, kind)(**preprocessor)(image, return_tensors="np")
+    contract = contract_of(preprocessor | {"image_processor_type": kind}, {})
     ours = (image / 255 - np.asarray(contract.mean)) / np.asarray(contract.std)
 
     expected = np.asarray(theirs["pixel_values"])[0].transpose(1, 2, 0)
