@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class TransformersModel:
     def build(self) -> nn.Module:
         """Return the encoder without head: (N, C, H, W) becomes features (N, D)."""
         published = self._published()
-        return PooledEncoder(published(self._settings()).base_model)
+        return PooledEncoder(_encoder(published(self._settings())))
 
     def input(self) -> InputContract:
         """See :func:`mritk_huggingface.preprocessor.contract_of`."""
@@ -102,11 +103,12 @@ class TransformersModel:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-        prefix = f"{model.base_model_prefix}."
-        prefixed = any(name.startswith(prefix) for name in found)
-        own = {f"{prefix}{name}": name for name in model.base_model.state_dict()}
-        if model.base_model is model:
-            own = {name: name for name in model.state_dict()}
+        encoder, prefix = _encoder(model), f"{model.base_model_prefix}."
+        # Where the prefix names a part of the encoder, tensors outside of it belong to it too.
+        whole = encoder is model.base_model
+        prefixed = whole and any(name.startswith(prefix) for name in found)
+        scope = "" if encoder is model else prefix
+        own = {f"{scope}{name}": name for name in encoder.state_dict()}
         tensors = model.state_dict()
         kept = {
             f"{ENCODER}{name}": tensors[full]
@@ -141,6 +143,15 @@ class TransformersModel:
         from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
         return MODEL_MAPPING.get(type(self._settings()), None)
+
+
+def _encoder(model: Any) -> Any:
+    """Return what takes the images: the base model, or the model where that is a part of it.
+
+    What DINOv3 and Sapiens2 call their base model takes the embedded patches.
+    """
+    takes = inspect.signature(model.base_model.forward).parameters
+    return model.base_model if "pixel_values" in takes else model
 
 
 def _strict(published: Any) -> Any:

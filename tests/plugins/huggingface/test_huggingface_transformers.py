@@ -44,6 +44,12 @@ SMALL = {
     "ResNet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
     "ConvNextV2": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
 }
+# The base model of these, as the library has it, is a part that takes no images.
+INNER = {
+    "DINOv3ViT": TOKENS,
+    "DINOv3ConvNext": {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1]},
+    "Sapiens2": TOKENS,
+}
 PREPROCESSOR = {
     "size": {"height": 32, "width": 32},
     "image_mean": [0.5, 0.5, 0.5],
@@ -60,7 +66,7 @@ def publish(model, tmp_path: Path):
         import transformers
 
         torch.manual_seed(0)
-        config = getattr(transformers, f"{kind}Config")(**(SMALL[kind] | changes))
+        config = getattr(transformers, f"{kind}Config")(**((SMALL | INNER)[kind] | changes))
         made = getattr(transformers, f"{kind}{head}")(config).eval()
         made.save_pretrained(tmp_path / "saved")
         name = f"acme/{kind}{head}"
@@ -114,6 +120,24 @@ def test_the_class_token_feeds_the_published_classifier_as_it_did(publish, load)
     features = load(name).network(batch())
 
     torch.testing.assert_close(made.classifier(features), made(batch()).logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", INNER)
+def test_the_encoder_is_what_takes_images_whatever_the_library_calls_its_base(
+    kind: str, publish, load
+) -> None:
+    import transformers
+
+    if not hasattr(transformers, f"{kind}Model"):
+        pytest.skip(f"{kind} came to transformers later than its lowest version")
+    made, name, _, _ = publish(kind, "Model")
+
+    loaded = load(name)
+
+    with torch.inference_mode():
+        theirs = made(pixel_values=batch()).pooler_output
+        torch.testing.assert_close(loaded.network(batch()), theirs, rtol=0, atol=1e-5)
+    assert loaded.report.matched == loaded.report.total == len(made.state_dict())
 
 
 def test_a_file_without_a_head_brings_its_pooler(publish, load) -> None:
