@@ -111,7 +111,8 @@ class Stage:
             the rate times ``layer_decay``, the one before times its square, and so on.
         weight_decay: Applied to matrices and kernels, not to norms and biases.
         schedule: ``constant``; ``cosine`` to zero; ``plateau`` multiplies the rate by
-            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss;
+            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss,
+            those of the warm-up not counted;
             ``step`` multiplies it by ``step_factor`` after every ``step_epochs`` epochs.
         warmup: Share of the stage's steps over which the rate rises linearly.
         plateau_factor: See ``schedule``.

@@ -147,6 +147,11 @@ class Schedule:
         """Move on by one epoch with this validation loss."""
         if self._by_epoch is None:
             return
+        if self._step <= self._warmup_steps:
+            # The rate rises as planned: such an epoch only says what later ones must surpass.
+            if val_loss < self._by_epoch.best - self._by_epoch.threshold:
+                self._by_epoch.best = val_loss
+            return
         groups = self._optimiser.param_groups
         rates = [group["lr"] for group in groups]
         self._by_epoch.step(val_loss)

@@ -185,6 +185,19 @@ def test_plateau_after_warm_up_starts_at_the_peak():
     assert rates[2:] == pytest.approx([1e-2] * 6)
 
 
+def test_epochs_of_the_warm_up_are_no_epochs_without_progress_of_plateau():
+    recipe = stage(schedule="plateau", warmup=0.5, plateau_patience=2, plateau_factor=0.1)
+    rates = rates_by_epoch(recipe, [0.5] + [1.0] * 9)
+    assert rates[:4] == sorted(rates[:4])
+    assert rates[4:] == pytest.approx([1e-2] * 3 + [1e-3] * 2 + [1e-4])
+
+
+def test_plateau_knows_the_best_loss_of_the_warm_up():
+    recipe = stage(schedule="plateau", warmup=0.25, plateau_patience=1)
+    rates = rates_by_epoch(recipe, [0.5, 0.4, 0.45, 0.45, 0.3, 0.3, 0.2, 0.1])
+    assert rates[2:] == pytest.approx([1e-2, 2e-3, 4e-4, 4e-4, 8e-5, 8e-5])
+
+
 def test_other_schedules_do_not_look_at_the_validation_loss():
     recipe = stage(schedule="constant", plateau_patience=1)
     assert rates_by_epoch(recipe, [1.0] * 10) == [1e-2] * 10
