@@ -103,11 +103,11 @@ class Schedule:
     """The learning rate over the steps and epochs of one stage."""
 
     def __init__(self, optimiser: torch.optim.Optimizer, stage: Stage, steps: int) -> None:
-        self._optimiser, self._step = optimiser, 0
+        self._optimiser, self._step, self._epochs = optimiser, 0, 0
         self._peaks = [float(group["lr"]) for group in optimiser.param_groups]
         cosine = stage.schedule == "cosine"
         self._factor = partial(factor, steps=steps, warmup=stage.warmup, cosine=cosine)
-        self._decay = partial(decay, steps=steps, stage=stage)
+        self._decay = partial(decay, stage=stage)
         self._by_epoch = (
             lr_scheduler.ReduceLROnPlateau(
                 optimiser,
@@ -129,15 +129,16 @@ class Schedule:
         """The present rate of the first parameter group, the head's."""
         return self._rate
 
-    def after_step(self) -> None:
-        """Move on by one optimiser step."""
+    def after_step(self, *, ends_epoch: bool = False) -> None:
+        """Move on by one optimiser step; epochs need not have the same number of them."""
         self._step += 1
+        self._epochs += ends_epoch
         # On a plateau schedule the rate belongs to the epochs once the warm-up is over.
         if self._by_epoch is None or self._step <= self._warmup_steps:
             self._follow_steps()
 
     def _follow_steps(self) -> None:
-        share = self._factor(self._step) * self._decay(self._step)
+        share = self._factor(self._step) * self._decay(self._epochs)
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             _set_rate(group, peak * share)
         # Kept beside the optimiser's own, which a GPU may hold.
@@ -164,13 +165,14 @@ class Schedule:
         """Return what :meth:`load` takes, as plain data."""
         return {
             "step": self._step,
+            "epochs": self._epochs,
             "rate": self._rate,
             "by_epoch": _plain(self._by_epoch.state_dict()) if self._by_epoch else {},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Resume from a :meth:`state`; the rates themselves are in the optimiser's."""
-        self._step, self._rate = state["step"], state["rate"]
+        self._step, self._epochs, self._rate = state["step"], state["epochs"], state["rate"]
         if self._by_epoch is not None:
             self._by_epoch.load_state_dict(state["by_epoch"])
 
@@ -181,14 +183,13 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if isinstance(value, kinds)}
 
 
-def decay(step: int, steps: int, stage: Stage) -> float:
-    """Return what the schedule ``step`` has multiplied the rate by at ``step`` of ``steps``.
+def decay(epochs: int, stage: Stage) -> float:
+    """Return what the schedule ``step`` has multiplied the rate by after so many whole epochs.
 
-    It counts whole epochs, as torch's ``StepLR`` does; other schedules give 1.
+    As torch's ``StepLR``; other schedules give 1.
     """
     if stage.schedule != "step":
         return 1.0
-    epochs = step * stage.epochs // max(1, steps)
     return stage.step_factor ** (epochs // stage.step_epochs)
 
 

@@ -153,7 +153,7 @@ class StageRun:
         loss, norm = self._step(images, targets, dropout)
         self.micro_batch = self._step.micro_batch
         self._watch.add(loss, norm, self.learning_rate)
-        self._schedule.after_step()
+        self._schedule.after_step(ends_epoch=self._watch.count == len(self._watch.values))
         if self._average is not None:
             self._average.update()
         self._step_number += 1

@@ -15,6 +15,7 @@ from mritk.model.blocks import default_blocks, layers_of
 from mritk.model.lora import add_adapters
 from mritk.model.network import Network
 from mritk.protocol.recipe import Stage
+from mritk.train.divergence import LossWatch
 from mritk.train.loop import finetune
 from mritk.train.optimiser import build_optimiser
 
@@ -188,6 +189,22 @@ def test_a_deep_layer_moves_less_in_a_training(record):
         return float((trained.end[name] - trained.start[name]).norm())
 
     assert moved(0.1) < 1e-2 * moved(1.0)
+
+
+def test_steps_fall_with_whole_epochs_where_rows_roll_over(record, monkeypatch):
+    """40 rows in batches of 12: three steps, and in every third epoch four."""
+    rates, add = {}, LossWatch.add
+
+    def told(watch, loss, norm, learning_rate):
+        rates.setdefault(watch.epoch, []).append(learning_rate)
+        add(watch, loss, norm, learning_rate)
+
+    monkeypatch.setattr(LossWatch, "add", told)
+    falling = stage(epochs=6, schedule="step", step_epochs=2, step_factor=0.5)
+    record(stage(epochs=1, schedule="constant"), falling, recipe={"batch_size": 12})
+    assert [len(of_epoch) for of_epoch in rates.values()] == [3, 3, 4, 3, 3, 4, 3]
+    expected = [1e-2, *(1e-2 * 0.5 ** (epoch // 2) for epoch in range(6))]
+    assert [set(of_epoch) for of_epoch in rates.values()] == [{rate} for rate in expected]
 
 
 # -- the moving average ------------------------------------------------------------------------
