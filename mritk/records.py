@@ -242,18 +242,18 @@ class Augmentation(Record):
 
     Attributes:
         name: Name on the command line and in tables.
-        apply: Takes a float batch (N, C, *spatial) in [0, 1] on its device and a
-            ``torch.Generator`` on the CPU; returns a batch of the same shape, dtype and device. It
-            must depend only on these two. None: identity.
+        apply: Takes a float batch (N, C, *spatial) in [0, 1] and a ``torch.Generator`` on the CPU;
+            returns one of its shape, dtype and device, from these two alone. None: identity.
         spatial_dims: Supported numbers of spatial dimensions.
-        revision: Increase it if the same random draws give different images: trials of different
-            revisions are different trials.
+        revision: Increase it if equal draws give other images; it is part of a trial's identity.
+        named_channels: Whether it takes several named channels; False: grey or colour images only.
     """
 
     name: str
     apply: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None
     spatial_dims: tuple[int, ...] = (2,)
     revision: int = 1
+    named_channels: bool = True
 
     @property
     def identity(self) -> str:

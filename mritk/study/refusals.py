@@ -62,9 +62,9 @@ def require_fit(
     """Refuse a combination that could only fail later.
 
     Raises:
-        UsageError: The backbone or the augmentation takes data of another kind, or the backbone
-            other channels or a spacing that the data do not state, or one spacing where the data
-            have several.
+        UsageError: The backbone or the augmentation takes data of another kind, or other channels,
+            or the backbone a spacing that the data do not state, or one spacing where the data have
+            several.
     """
     dims = samples.spatial_dims
     held = f"{record.name} contains {KINDS[dims]}"
@@ -78,6 +78,12 @@ def require_fit(
         raise UsageError(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
+        )
+    if len(samples.channels) > 1 and not augmentation.named_channels:
+        raise UsageError(
+            f"augmentation {augmentation.name} takes grey or colour images, but {record.name} has "
+            f"{len(samples.channels)} channels ({', '.join(samples.channels)}), which are no "
+            "colours; use --augmentation none, or another one"
         )
 
 

@@ -35,8 +35,8 @@ FUNCTIONS = {
         "flip, blur, noise, crop, affine, four artefacts and swap, each in half of the images"
     ),
 }
-# Policies of photographs.
-OF_IMAGES_ALONE = ("rand_augment", "trivial_augment")
+# Policies of photographs: of images in grey or colours.
+OF_PHOTOGRAPHS = ("rand_augment", "trivial_augment")
 
 # Since the second, ghosts leave the mean as it is, and stripes are magnitudes.
 REVISED, REVISION = ("mri", "ghosting", "spike"), 2
@@ -50,8 +50,9 @@ def mritk_augmentations() -> Iterator[Augmentation]:
         yield Augmentation(
             name,
             function,
-            spatial_dims=(2,) if name in OF_IMAGES_ALONE else (2, 3),
+            spatial_dims=(2,) if name in OF_PHOTOGRAPHS else (2, 3),
             revision=REVISION if name in REVISED else 1,
+            named_channels=name not in OF_PHOTOGRAPHS,
             summary=summary,
         )
 

@@ -6,9 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from mritk import Architecture, InputContract, UsageError
+from mritk import Architecture, Augmentation, InputContract, UsageError
 from mritk.backbone import Backbone
-from mritk.study.refusals import require_large_enough, require_size, require_storable
+from mritk.study.refusals import (
+    require_fit,
+    require_large_enough,
+    require_size,
+    require_storable,
+)
 
 
 def sized(dims: int, contract: InputContract, **sizes: int | None) -> None:
@@ -131,3 +136,18 @@ def test_a_name_that_no_trial_file_can_hold_is_refused_before_training(name):
     with pytest.raises(UsageError, match="not valid text, so its trials could not be stored"):
         require_storable("dataset", ["bands", name])
     require_storable("dataset", ["bands", "folder:café"])
+
+
+@pytest.mark.parametrize("channels", [("t1", "t2", "flair"), ("t1", "t1c", "t2", "flair")])
+def test_an_augmentation_of_colours_is_refused_on_several_named_channels(channels):
+    def fit(channels, **fields):
+        samples = SimpleNamespace(spatial_dims=2, channels=channels)
+        augmentation = Augmentation("vivid", lambda images, generator: images, **fields)
+        require_fit(SimpleNamespace(name="cases"), samples, None, augmentation, None)
+
+    told = rf"vivid takes grey or colour images, but cases has {len(channels)} channels \(t1, .*\)"
+    with pytest.raises(UsageError, match=told):
+        fit(channels, named_channels=False)
+    fit(channels)
+    fit(("t1",), named_channels=False)
+    fit((), named_channels=False)

@@ -10,6 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as transforms
 from torchvision.transforms.v2 import functional as reference
 
+from mritk_augment import mritk_augmentations
 from mritk_augment.operations import OPERATIONS, SIGNED, magnitudes
 from mritk_augment.policy import (
     LIMITS,
@@ -240,3 +241,8 @@ def test_trivial_augment_moves_pixels_of_some_images_and_grey_levels_of_others()
     unchanged = (moved == batch).flatten(1).all(1)
     # identity, color on grey and magnitude 0: a bit more than 2 of 14
     assert math.isclose(float(unchanged.float().mean()), 2.5 / 14, abs_tol=0.1)
+
+
+def test_policies_of_photographs_take_no_named_channels_and_all_others_do():
+    apart = {a.name for a in mritk_augmentations() if not a.named_channels}
+    assert apart == {"rand_augment", "trivial_augment"}
