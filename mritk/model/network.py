@@ -15,6 +15,8 @@ BACKBONE = "backbone."
 ADAPTED = "parametrizations.weight."
 # The attribute of a linear layer that tells the factor of its penalty.
 PENALTY = "l2_penalty"
+# Their weights may have several dimensions, and are no matrices: vectors of positions, and scales.
+TABLES = (nn.Embedding, nn.LayerNorm, nn.RMSNorm)
 
 
 class Network(nn.Module):
@@ -84,14 +86,16 @@ def parameter_groups(
     The gradient of a penalty ``l2 · ‖W‖²`` is ``2 · l2 · W``, which is what a decay of ``2 · l2``
     adds to the gradient in Adam and SGD.
     """
-    modules = network.named_modules()
-    penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules}
+    modules = dict(network.named_modules())
+    penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules.items()}
+    tables = {f"{name}.weight" for name, module in modules.items() if isinstance(module, TABLES)}
     depth = _depths(network, blocks)
     groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        decay = weight_decay if parameter.ndim > 1 and _is_matrix(name) else 0.0
+        matrix = parameter.ndim > 1 and _is_matrix(name) and name not in tables
+        decay = weight_decay if matrix else 0.0
         decay += penalties.get(name, 0.0)
         deep = depth[_in_backbone(name)] if layer_decay != 1 and name.startswith(BACKBONE) else 0
         groups.setdefault((not name.startswith(HEAD), deep, decay), []).append(parameter)

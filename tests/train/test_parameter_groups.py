@@ -56,6 +56,18 @@ def test_weight_decay_spares_scales_and_tokens_however_they_are_shaped(shape):
     assert group_of(optimiser, model.backbone.vector)["weight_decay"] == 0.0
 
 
+@pytest.mark.parametrize(
+    "module", [nn.Embedding(4, 2), nn.LayerNorm((2, 3, 3)), nn.RMSNorm((2, 3))], ids=repr
+)
+def test_weight_decay_spares_embeddings_and_norms_of_several_dimensions(module):
+    """CLIP and SigLIP look their position embeddings up in a table."""
+    model = network()
+    model.backbone.append(module)
+    optimiser = build_optimiser(model, stage(weight_decay=0.1))
+    assert group_of(optimiser, module.weight)["weight_decay"] == 0.0
+    assert group_of(optimiser, model.backbone[0].weight)["weight_decay"] == 0.1
+
+
 def test_frozen_parameters_are_not_given_to_the_optimiser():
     model = network()
     model.backbone.requires_grad_(False)
