@@ -63,7 +63,9 @@ class Objective:
                 weights = balanced_weights(targets, task.outputs)
                 self._weights = torch.tensor(weights, dtype=torch.float32, device=device)
         else:
-            self._center, self._scale = float(targets.mean()), float(targets.std()) or 1.0
+            # Rounding may leave a spread to equal targets, by which all others would be divided.
+            spread = float(targets.std()) if len(np.unique(targets)) > 1 else 0.0
+            self._center, self._scale = float(targets.mean()), spread or 1.0
         self.targets = self.prepare(targets)
 
     @staticmethod

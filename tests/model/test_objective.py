@@ -140,7 +140,9 @@ def test_predicted_values_come_back_in_the_unit_of_the_target():
     np.testing.assert_allclose(values, AGES, rtol=1e-6)
 
 
-def test_equal_targets_do_not_divide_by_zero():
-    loss = regression(np.full(4, 7.0))
-    np.testing.assert_array_equal(loss.targets.numpy(), 0)
-    np.testing.assert_allclose(loss.scores(torch.zeros(2, 1)), 7.0)
+@pytest.mark.parametrize(("value", "count"), [(7.0, 4), (0.1, 3), (0.3, 7), (36.6, 10)])
+def test_equal_targets_divide_neither_by_zero_nor_by_the_rounding_of_their_mean(value, count):
+    loss = regression(np.full(count, value))
+    assert loss.scaling == (pytest.approx(value), 1.0)
+    np.testing.assert_allclose(loss.targets.numpy(), 0, atol=1e-7)
+    np.testing.assert_allclose(loss.scores(torch.zeros(2, 1)), value, rtol=1e-6)
