@@ -72,10 +72,11 @@ def contract(card: PretrainedCfg) -> InputContract:
 
     Models that the card calls fixed to it are so only where they have no option for any size.
     """
+    sides = card.input_size[1:]
     minimum = card.min_input_size and card.min_input_size[-1]
     fixed = card.fixed_input_size and not any_size_options(str(card.architecture))
     return InputContract(
-        card.input_size[-1],
+        sides[0] if len(set(sides)) == 1 else tuple(sides),
         tuple(card.mean),
         tuple(card.std),
         card.interpolation,

@@ -14,10 +14,11 @@ from mritk.errors import UnknownName
 from mritk.model.blocks import blocks_of
 from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin, Weights
-from mritk_timm.family import members, resolve
+from mritk_timm.family import contract, members, resolve
 from mritk_timm.network import skeleton
 
 timm = pytest.importorskip("timm")
+PretrainedCfg = timm.models.PretrainedCfg
 
 
 def architecture_of(member: str) -> Architecture:
@@ -58,6 +59,13 @@ def test_scratch_has_one_input_contract_whatever_the_tag() -> None:
 
     assert plain.input == tagged.input == weights_of("resnet50")["a1_in1k"].input
     assert weights_of("resnet50")["a3_in1k"].input == InputContract(160, interpolation="bicubic")
+
+
+def test_an_input_that_is_not_square_keeps_both_sides() -> None:
+    card = {"architecture": "resnet18", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+
+    assert contract(PretrainedCfg(input_size=(3, 64, 48), **card)).size == (64, 48)
+    assert contract(PretrainedCfg(input_size=(3, 64, 64), **card)).size == 64
 
 
 def test_weights_carry_the_cards_licence_and_the_data_their_tag_names() -> None:
