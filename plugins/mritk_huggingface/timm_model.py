@@ -66,7 +66,7 @@ class TimmModel:
         """Return the network without classifier: (N, C, H, W) becomes features (N, D)."""
         import timm
 
-        arguments = {"pretrained": False, "num_classes": 0, **self.arguments}
+        arguments = {**self.arguments, "pretrained": False, "num_classes": 0}
         try:
             return timm.create_model(self.architecture, **arguments, **ANY_SIZE)
         except TypeError:  # an architecture that has no such options

@@ -52,6 +52,18 @@ def test_the_features_under_timms_classifier_give_timms_logits(
     assert [stage.name for stage in loaded.stages][-2:] == ["layer3", "layer4"]
 
 
+def test_further_arguments_of_a_model_bring_back_neither_classifier_nor_weights(
+    whole, model, registry, workspace
+) -> None:
+    arguments = {"num_classes": 1000, "pretrained": True, "drop_rate": 0.1}
+    model(NAME, CONFIG | {"model_args": arguments}, whole.state_dict())
+
+    loaded = load_backbone(registry.backbone(f"hf:{NAME}"), workspace, seed=0)
+
+    assert loaded.num_features == whole.num_features
+    assert loaded.network.drop_rate == 0.1
+
+
 def test_a_timm_model_needs_no_further_library(whole, model, registry, monkeypatch) -> None:
     model(NAME, CONFIG, whole.state_dict())
     for library in ("transformers", "datasets"):
