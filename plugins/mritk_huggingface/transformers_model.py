@@ -128,9 +128,10 @@ class TransformersModel:
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
         plain = {key: value for key, value in self.config.items() if key != "auto_map"}
-        if "mask_ratio" in plain:
-            plain["mask_ratio"] = 0.0  # masked autoencoders would hide most of each image
-        return CONFIG_MAPPING[plain["model_type"]].from_dict(plain)
+        settings = CONFIG_MAPPING[plain["model_type"]].from_dict(plain)
+        if hasattr(settings, "mask_ratio"):  # also where the file leaves out the library's default
+            settings.mask_ratio = 0.0  # masked autoencoders would hide most of each image
+        return settings
 
     def _published(self) -> Any:
         """Return the library's class whose tensors the file holds; None if there is none."""

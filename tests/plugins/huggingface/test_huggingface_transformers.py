@@ -151,10 +151,17 @@ def test_a_file_without_a_head_brings_its_pooler(publish, load) -> None:
     )
 
 
-def test_a_masked_autoencoder_sees_the_whole_image_and_loses_its_decoder(publish, load) -> None:
+@pytest.mark.parametrize("stated", [True, False], ids=["ratio stated", "ratio left out"])
+def test_a_masked_autoencoder_sees_the_whole_image_and_loses_its_decoder(
+    publish, load, stated: bool
+) -> None:
     decoder = {"decoder_num_attention_heads": 2, "decoder_hidden_size": 16}
     decoder |= {"decoder_num_hidden_layers": 1, "decoder_intermediate_size": 32}
-    made, name, _, state = publish("ViTMAE", "ForPreTraining", **decoder)
+    made, name, repo, state = publish("ViTMAE", "ForPreTraining", **decoder)
+    if not stated:
+        config = json.loads(repo.files["config.json"])
+        del config["mask_ratio"]
+        repo.files["config.json"] = json.dumps(config).encode()
     assert any(key.startswith("decoder.") for key in state)
 
     loaded = load(name)
