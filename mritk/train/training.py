@@ -12,6 +12,7 @@ from mritk.batches.inputs import Inputs
 from mritk.batches.order import Order, Shuffled
 from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images, views_of
+from mritk.errors import UsageError
 from mritk.method import Setup
 from mritk.model.alike import signature
 from mritk.model.backbone import LoadedBackbone, load_backbone
@@ -104,9 +105,9 @@ def prepare(setup: Setup) -> Training:
     Raises:
         Unavailable: The backbone's weights are not here.
         WeightsMismatch: They do not fit.
-        UsageError: What could only fail after stages of training: a stage adapts linear layers that
-            are not there, or scores are to be a mean over draws of an augmentation, and there is
-            none.
+        UsageError: What could only fail after stages of training: a stage adapts linear layers or
+            trains biases that are not there, or scores are to be a mean over draws of an
+            augmentation, and there is none.
     """
     recipe: Recipe = setup.parameters
     inputs = Inputs(setup)
@@ -131,6 +132,11 @@ def prepare(setup: Setup) -> Training:
     for stage in recipe.stages:
         if stage.tune == "lora":
             linear_layers(loaded.network, trainable_tensors(loaded, stage))
+        if stage.tune == "biases" and stage.train_last and not trainable_tensors(loaded, stage):
+            raise UsageError(
+                "tune = 'biases' would train the head alone, because the trained layers of the "
+                "backbone have no bias that may change; use tune = 'all', or train_last = 0"
+            )
     views_of(training.val, recipe, setup)
     return training
 

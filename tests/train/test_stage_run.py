@@ -90,6 +90,20 @@ def test_biases_of_a_frozen_batch_norm_stay_too(record, changed):
     assert changed(trained.start, trained.end) == HEAD | {"backbone.0.bias", "backbone.3.bias"}
 
 
+def test_biases_of_a_backbone_without_any_are_refused_unless_the_head_alone_is_meant(make_setup):
+    def fit(**changes):
+        setup = make_setup(stage(epochs=1, tune="biases", **changes), build=without_biases)
+        return finetune(setup)
+
+    def without_biases():
+        return nn.Sequential(nn.Conv2d(3, 4, 4, 4, bias=False), nn.BatchNorm2d(4), nn.Flatten())
+
+    with pytest.raises(UsageError, match=r"no bias that may change; use tune = 'all', or train_"):
+        fit(batch_norm="frozen")
+    fit()
+    fit(batch_norm="frozen", train_last=0.0)
+
+
 class Attention(nn.Module):
     """torch's own attention, which calls its biases in another way."""
 
