@@ -183,9 +183,11 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
 def _warn_if_never_selected(fitted: FineTuning) -> None:
     setup, reason = fitted.training.setup, fitted.never_selected
     if reason:
+        anew = any(stage.restart_selection for stage in fitted.training.recipe.stages[1:])
+        epochs = "epochs since selection restarted" if anew else f"{fitted.progress.epoch} epochs"
         logger.warning(
-            "%s was undefined on the validation set in all %d epochs (%s), so %s",
-            *(setup.selection.by, fitted.progress.epoch, reason),
+            "%s was undefined on the validation set in all %s (%s), so %s",
+            *(setup.selection.by, epochs, reason),
             "the last checkpoint was used"
             if setup.selection.on == "val"
             else "early stopping was not possible",

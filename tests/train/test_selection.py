@@ -276,3 +276,14 @@ def test_a_rule_that_was_never_defined_does_not_claim_an_epoch_that_does_not_exi
     monkeypatch.setattr(BestState, "measure", lambda *_: math.nan)
     trained = record(stage(2), selection=SelectionRule(by="mcc"))
     assert trained.fitted.notes["selected_epoch"] == 2, "the state that is really used"
+
+
+def test_where_selection_restarted_only_the_epochs_since_then_are_said_to_have_no_value(
+    make_setup, monkeypatch, caplog
+):
+    values = iter((0.5, math.nan))
+    monkeypatch.setattr(BestState, "measure", lambda *_: next(values))
+    stages = stage(1), stage(1, train_last=0.0, restart_selection=True)
+    trained = finetune(make_setup(*stages, selection=SelectionRule(by="accuracy")))
+    assert trained.notes["selected_epoch"] == 2
+    assert "in all epochs since selection restarted (it is NaN), so the last" in caplog.text
