@@ -1,6 +1,6 @@
 """What a trial needs to resume after a stop, in one file that is whole or not there.
 
-    mritk checkpoint 1\\n   BLAKE2b of the rest, in hexadecimal\\n   torch.save of the content
+    mritk checkpoint 2\\n   BLAKE2b of the rest, in hexadecimal\\n   torch.save of the content
 
 A file that was cut short, altered, or written for another trial or another version is refused by
 name, and the trial starts again: resumed from it, it could not end as an uninterrupted one.
@@ -34,7 +34,8 @@ from mritk.store.folder import FILES
 
 logger = logging.getLogger("mritk")
 
-MAGIC = b"mritk checkpoint 1\n"
+# Raise the number when what is saved, or what is computed from it, is no longer the same.
+MAGIC = b"mritk checkpoint 2\n"
 DIGEST_BYTES = 32
 
 

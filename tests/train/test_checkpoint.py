@@ -123,7 +123,7 @@ def altered(content):
         (lambda content: content[: len(MAGIC)], "it is damaged"),
         (lambda content: b"", "it is not a checkpoint of this format"),
         (lambda content: b"PK\3\4" + content, "it is not a checkpoint of this format"),
-        (lambda content: content.replace(b" 1\n", b" 2\n", 1), "not a checkpoint of this format"),
+        (lambda content: content.replace(b" 2\n", b" 1\n", 1), "not a checkpoint of this format"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(make, saved, caplog, harm, reason):
