@@ -16,8 +16,12 @@ from mritk.cli.tell import echo, echo_json, is_agreed, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
 
-# What people put there by hand, because nobody may fetch it for them; 'clear --all' spares it.
+# What people put there by hand, because nobody may fetch it for them.
 BY_HAND = ("datasets", "weights")
+
+# What mritk and its plugins make, and make again. 'clear --all' removes nothing else: whoever sets
+# MRITK_HOME to a folder of their own keeps what was in it.
+MADE = ("apart", "audit", "compiled", "decoded", "features", "huggingface", "phantom", "unpacked")
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,15 @@ def list_command(as_json: bool) -> int:
 
 @cache.command("clear")
 @click.argument("names", nargs=-1, metavar="[FOLDER]…")
-@click.option("--all", "everything", is_flag=True, help="Everything except datasets and weights.")
+@click.option("--all", "everything", is_flag=True, help="Everything that mritk made.")
 @click.option("--unfinished", is_flag=True, help="Only incomplete files of killed processes.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, yes: bool) -> int:
     """Remove FOLDERs listed by 'mritk cache list', or everything that mritk can recreate.
 
-    The folders datasets and weights contain manually added files and are removed only by name.
-    Nothing outside MRITK_HOME is touched; links are removed, not their targets.
+    The folders datasets and weights contain manually added files. They, and folders that mritk
+    did not make, are removed only by name. Nothing outside MRITK_HOME is touched; links are
+    removed, not their targets.
     """
     home = _home()
     if unfinished:
@@ -150,7 +155,7 @@ def _chosen(
     if everything == bool(names):
         raise click.UsageError("specify folders ('mritk cache list' shows them), or --all")
     if everything:
-        return [folder for folder in found if folder.name not in BY_HAND]
+        return [folder for folder in found if folder.name in MADE]
     known = {folder.name: folder for folder in found}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -190,6 +195,8 @@ def _home() -> Path:
 def _note(folder: CacheFolder) -> str:
     if folder.name in BY_HAND:
         return "added manually"
+    if folder.name not in MADE:
+        return "not made by mritk"
     return f"{len(folder.unfinished)} unfinished" if folder.unfinished else ""
 
 

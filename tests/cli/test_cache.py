@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+import mritk
+from mritk.cli.cache import MADE
 from mritk.cli.main import main
+from mritk.execute.parcel import APART
 from mritk.files.draft import draft_of
 
 
@@ -84,6 +88,27 @@ def test_clear_removes_the_named_folders(mritk, home):
 def test_clear_all_spares_what_was_put_there_by_hand(mritk, home):
     assert mritk("cache", "clear", "--all", "--yes").code == 0
     assert names(home) == {"datasets", "weights", ".hidden", "file"}
+
+
+def test_clear_all_spares_what_mritk_did_not_make(mritk, home):
+    (home / "thesis").mkdir()
+    (home / "thesis" / "chapter.tex").write_text("years of work")
+    line = next(row for row in mritk("cache", "list").out.splitlines() if "thesis" in row)
+    assert line.endswith("not made by mritk")
+    assert mritk("cache", "clear", "--all", "--yes").code == 0
+    assert names(home) == {"datasets", "weights", "thesis", ".hidden", "file"}
+    assert mritk("cache", "clear", "--all", "--yes").code == 5
+    assert mritk("cache", "clear", "thesis", "--yes").code == 0
+    assert "thesis" not in names(home)
+
+
+def test_all_that_mritk_makes_is_known_to_clear():
+    root = Path(mritk.__file__).parents[1]
+    code = [
+        path.read_text() for room in ("mritk", "plugins") for path in (root / room).rglob("*.py")
+    ]
+    made = {name for text in code for name in re.findall(r'workspace\.folder\("(\w+)"', text)}
+    assert made | {APART} == set(MADE)
 
 
 @pytest.mark.parametrize(
