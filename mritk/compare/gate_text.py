@@ -82,6 +82,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     }
     told = [
         ("Not compared, different conditions", found.pairs.incomparable),
+        ("Not compared, several trials of one seed", found.pairs.ambiguous),
         ("Not compared, missing", found.pairs.missing),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
@@ -140,6 +141,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
         "missing": found.pairs.missing,
         "unscored": found.pairs.unscored,
         "incomparable": found.pairs.incomparable,
+        "ambiguous": found.pairs.ambiguous,
         "added": found.pairs.added,
         "doubtful": found.pairs.doubtful,
         "not_read": found.pairs.damaged,

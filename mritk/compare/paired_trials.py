@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,12 @@ CONTENTS = ("dataset_fingerprint", "fingerprint")
 NAMES = ("dataset", "protocol")
 ROW = ("backbone", "augmentation")
 # Trials that agree in these are one and the same, before and after a change of the code.
-PAIRED_BY = (*CONTENTS, *ROW, "fold", "seed")
+ROW_BY = (*CONTENTS, *ROW)
+PAIRED_BY = (*ROW_BY, "fold", "seed")
 # Where none is the same, one that agrees in these tells why.
 NAMED_ALIKE = (*NAMES, *ROW, "fold", "seed")
 
-
-Trials = Mapping[tuple[Any, ...], TrialRecord]
+Key = tuple[Any, ...]
 
 
 @dataclass
@@ -36,16 +36,21 @@ class PairedTrials:
         missing: Trials of the base without a finished trial in the head, and seeds that lack folds
             in both; these are in no row, as they are in no row of a leaderboard.
         incomparable: Rows whose trials were made under other conditions, with the fields.
+        ambiguous: Rows with several trials of one fold and seed on a side, such as those before and
+            after a plugin was edited: what would be compared with what is unknown.
+        passed_over: Rows of the head that has trials of the base, too; the others are compared.
         added: Rows that only the head has, be it under another name or with other contents.
         damaged: Files that could not be read.
         unscored: Rows of the base that learned from unlabelled data, so have nothing to compare.
     """
 
-    rows: dict[tuple[Any, ...], dict[str, list[list[TrialRecord]]]] = field(
+    rows: dict[Key, dict[str, list[list[TrialRecord]]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(lambda: [[], []]))
     )
     missing: list[str] = field(default_factory=list)
     incomparable: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unscored: list[str] = field(default_factory=list)
@@ -61,16 +66,20 @@ class PairedTrials:
             head: Trials after.
         """
         pairs = cls()
-        before, after = (_by_identity(trials, pairs.damaged) for trials in (base, head))
+        every, also = (_by_identity(trials, pairs.damaged) for trials in (base, head))
+        olds = [old for same in every.values() for old in same]
+        judged = {_key(old, *ROW_BY) for old in olds if old.task.has_scores}
+        before = pairs._one_of_each("base", every, judged, set())
+        after = pairs._one_of_each("head", also, judged, {old.id for old in olds})
+        told = {key[: len(ROW_BY)] for key in (every.keys() - before) | (also.keys() - after)}
         by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
         in_order = sorted(before.items(), key=lambda old: (*_key(old[1], *NAMES), str(old[0])))
         for key, old in in_order:
-            if old.scored:
+            if old.scored and key[: len(ROW_BY)] not in told:
                 pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
         pairs._keep_whole_runs()
-        unscored = {row_on_data(old) for old in before.values() if not old.task.has_scores}
-        pairs.unscored = sorted(unscored)
-        known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
+        pairs.unscored = sorted({row_on_data(old) for old in olds if not old.task.has_scores})
+        known = {_key(old, *by, *ROW) for old in olds for by in (CONTENTS, NAMES)}
         added = (
             row_on_data(new)
             for new in after.values()
@@ -78,6 +87,37 @@ class PairedTrials:
         )
         pairs.added = sorted(set(added))
         return pairs
+
+    def _one_of_each(
+        self,
+        side: str,
+        found: Mapping[Key, list[TrialRecord]],
+        judged: Set[Key],
+        known: Set[str],
+    ) -> dict[Key, TrialRecord]:
+        """Return one trial of each fold and seed, except of judged rows where it is unknown which.
+
+        A row of which all were made anew is those new ones: ``known`` are the ids of the base.
+        """
+        rows: dict[Key, dict[Key, list[TrialRecord]]] = defaultdict(dict)
+        for key, same in found.items():
+            rows[key[: len(ROW_BY)]][key] = same
+        chosen: dict[Key, TrialRecord] = {}
+        for row, trials in rows.items():
+            several = next((same for same in trials.values() if len(same) > 1), None)
+            if several is None or row not in judged:
+                chosen |= {key: same[0] for key, same in trials.items()}
+                continue
+            some, ids = several[0], ", ".join(sorted(trial.id for trial in several))
+            where = f"{row_on_data(some)}: the {side} has several trials of fold {some.fold}, "
+            where += f"seed {some.seed} ({ids})"
+            new = {key: [t for t in same if t.id not in known] for key, same in trials.items()}
+            if all(len(same) == 1 for same in new.values()):
+                self.passed_over.append(f"{where}; those that the base has, too, were passed over.")
+                chosen |= {key: same[0] for key, same in new.items()}
+            else:
+                self.ambiguous.append(f"{where}; move outdated trial files to another folder")
+        return chosen
 
     def _add(self, old: TrialRecord, new: TrialRecord | None) -> None:
         row = row_on_data(old)
@@ -112,7 +152,7 @@ class PairedTrials:
     @property
     def lacking(self) -> tuple[list[str], ...]:
         """What could not be compared."""
-        return self.missing, self.incomparable, self.damaged
+        return self.missing, self.incomparable, self.ambiguous, self.damaged
 
     @property
     def doubtful(self) -> list[str]:
@@ -121,23 +161,31 @@ class PairedTrials:
         told = (
             f"{row_on_data(t)}: {doubt}" for side in sides for t in side for doubt in doubts_of(t)
         )
-        return sorted(set(told))
+        return sorted({*told, *self.passed_over})
 
 
-def _by_identity(trials: Iterable[TrialRecord | StoreError], damaged: list[str]) -> Trials:
-    """Return the trials by what pairs them, a finished one before a failed one."""
-    found: dict[tuple[Any, ...], TrialRecord] = {}
+def _by_identity(
+    trials: Iterable[TrialRecord | StoreError], damaged: list[str]
+) -> dict[Key, list[TrialRecord]]:
+    """Return the trials by what pairs them, of failed ones those that nothing came after."""
+    found: dict[Key, list[TrialRecord]] = defaultdict(list)
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(str(trial))
-            continue
-        key = _key(trial, *PAIRED_BY)
-        if key not in found or trial.finished:
-            found[key] = trial
+        else:
+            found[_key(trial, *PAIRED_BY)].append(trial)
+    for key, same in found.items():
+        last = max((_started(trial) for trial in same if trial.finished), default=None)
+        later = [t for t in same if t.finished or (last is not None and _started(t) > last)]
+        found[key] = later or same[:1]
     return found
 
 
-def _key(record: TrialRecord, *names: str) -> tuple[Any, ...]:
+def _started(record: TrialRecord) -> str:
+    return record.provenance.get("started", "")
+
+
+def _key(record: TrialRecord, *names: str) -> Key:
     return tuple(getattr(record, name) for name in names)
 
 
