@@ -132,11 +132,13 @@ def compare_folders(
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A metric has no direction, or a task none of the metrics.
+        UsageError: A metric has no direction, a task none of the metrics, or no difference can be
+            as large as a rule tolerates.
     """
     wanted = list(dict.fromkeys((*metrics, *(rule.metric for rule in rules))))
-    for name in wanted:
-        find_metric(name, extra=analysis.extra_metrics)
+    known = {name: find_metric(name, extra=analysis.extra_metrics) for name in wanted}
+    for rule in rules:
+        rule.require_possible(known[rule.metric].bounds)
     pairs = PairedTrials.of(base, head)
     changes = [
         change

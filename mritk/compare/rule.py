@@ -44,5 +44,21 @@ class Rule:
         tolerance = float(match["number"]) / (100 if match["unit"] else 1)
         return cls(match["metric"], match["sign"] == "<", tolerance)
 
+    def require_possible(self, bounds: tuple[float, float]) -> None:
+        """Refuse a tolerance that no difference can exceed, such as one whose ``pt`` was forgotten.
+
+        Args:
+            bounds: Minimum and maximum possible value of the metric.
+
+        Raises:
+            UsageError: No two values are that far apart.
+        """
+        most = bounds[1] - bounds[0]
+        if abs(self.tolerance) >= most:
+            raise UsageError(
+                f"the rule '{self}' says nothing: values of {self.metric} are never more than "
+                f"{most:g} apart; did you mean '{self}pt'?"
+            )
+
     def __str__(self) -> str:
         return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"

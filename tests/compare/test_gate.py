@@ -93,6 +93,15 @@ def test_a_rule_that_cannot_be_read_is_refused_with_an_example(text):
         Rule.from_text(text)
 
 
+@pytest.mark.parametrize("text", ["balanced_accuracy < -1.0", "balanced_accuracy < 1"])
+def test_a_rule_that_no_difference_can_break_is_refused(make_trial, text):
+    rule = Rule.from_text(text)
+    with pytest.raises(UsageError, match=rf"never more than 1 apart; did you mean '{rule}pt'\?"):
+        compared([make_trial(0.9)], [make_trial(0.6, draw=1)], rules=[rule])
+    unbounded = Rule.from_text("log_loss > 1.0")
+    assert compared([make_trial()], [make_trial()], rules=[unbounded]).exit_code == ExitCode.OK
+
+
 def test_trials_are_paired_by_identity_not_by_id_or_order(make_trial):
     base = [make_trial(0.9, seed=seed, draw=seed, id=f"a{seed}") for seed in (0, 1)]
     head = [make_trial(0.9, seed=seed, draw=seed, id=f"b{seed}") for seed in (1, 0)]
