@@ -63,11 +63,13 @@ class Comparisons:
         changes: One per row and metric.
         pairs: The trials that were compared, and those that could not be.
         ruled: Whether rules were given; without any, a worse row breaks the gate.
+        unused: Metrics that were asked for and that the task of no compared dataset has.
     """
 
     changes: Sequence[Change]
     pairs: PairedTrials
     ruled: bool = False
+    unused: Sequence[str] = ()
 
     @property
     def broken(self) -> list[Change]:
@@ -105,7 +107,7 @@ class Comparisons:
         """1 if evidence shows a regression; else 4 if something could not be tested; else 0."""
         if self.broken:
             return ExitCode.GATE_FAILED
-        lacking = (*self.pairs.lacking, self.undefined, self.untested)
+        lacking = (*self.pairs.lacking, self.undefined, self.untested, self.unused)
         complete = bool(self.changes) and not any(lacking)
         return ExitCode.OK if complete else ExitCode.UNAVAILABLE
 
@@ -145,7 +147,8 @@ def compare_folders(
         for table in pairs.rows.values()
         for change in _changes(table, wanted, analysis, {rule.metric for rule in rules})
     ]
-    return Comparisons(_judged(changes, rules), pairs, bool(rules))
+    unused = [name for name in wanted if name not in {change.metric.name for change in changes}]
+    return Comparisons(_judged(changes, rules), pairs, bool(rules), unused)
 
 
 def _changes(

@@ -84,6 +84,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
         ("Not compared, different conditions", found.pairs.incomparable),
         ("Not compared, several trials of one seed", found.pairs.ambiguous),
         ("Not compared, missing", found.pairs.missing),
+        ("Not compared, metrics that the task of no compared dataset has", found.unused),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
         ("Not compared, undefined before or after", [named(c) for c in found.undefined]),
@@ -138,6 +139,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             for change in found.changes
         ],
         "not_tested": [f"{found.row(change)}: {change.metric.name}" for change in found.untested],
+        "unused_metrics": list(found.unused),
         "missing": found.pairs.missing,
         "unscored": found.pairs.unscored,
         "incomparable": found.pairs.incomparable,

@@ -325,3 +325,13 @@ def test_a_dataset_whose_task_lacks_the_metric_is_no_pass(make_trial, of_ages):
     both = [make_trial(0.9), of_ages]
     with pytest.raises(UsageError, match="is no metric of regression, the task of ages"):
         compared(both, both, rules=[Rule.from_text("balanced_accuracy < -1pt")])
+
+
+def test_a_rule_on_a_metric_that_no_dataset_has_is_no_pass(make_trial, of_ages):
+    rules = [Rule.from_text(text) for text in ("balanced_accuracy < -1pt", "mae > 0.5")]
+    found = compared([make_trial()], [make_trial()], rules=rules)
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "the task of no compared dataset has:\n\n- mae" in comparisons_text(found, "plain")
+    assert comparisons_as_data(found)["unused_metrics"] == ["mae"]
+    both = [make_trial(), of_ages]
+    assert compared(both, both, rules=rules).exit_code == ExitCode.OK
