@@ -76,6 +76,11 @@ class Comparisons:
         """The changes that break the gate."""
         if self.ruled:
             return [change for change in self.changes if change.broken]
+        return self.worse
+
+    @property
+    def worse(self) -> list[Change]:
+        """The changes that are significantly for the worse, be it within what rules tolerate."""
         return [change for change in self.changes if change.verdict is Verdict.WORSE]
 
     @cached_property

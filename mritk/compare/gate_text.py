@@ -58,11 +58,15 @@ def headline(found: Comparisons) -> str:
         return "**Nothing could be compared.**"
     if len(found.untested) + len(found.undefined) == len(found.changes):
         return "**Nothing could be tested.** A regression is neither detected nor ruled out."
+    verdict = "No rule is broken" if found.ruled else "No regression detected"
+    words = [f"**{verdict}{' in tested rows' if found.untested else ''}.**"]
+    if found.worse:
+        worse = ", ".join(f"{found.row(c)} ({c.metric.label})" for c in found.worse)
+        words.append(f"Significantly worse, but by no rule: {worse}.")
     better = [found.row(c) for c in found.changes if c.verdict is Verdict.BETTER]
-    words = "**No regression detected.**"
-    if found.untested:
-        words = "**No regression detected in tested rows.**"
-    return f"{words} Better: {', '.join(dict.fromkeys(better))}." if better else words
+    if better:
+        words.append(f"Better: {', '.join(dict.fromkeys(better))}.")
+    return " ".join(words)
 
 
 def _rules(change: Change) -> str:
@@ -125,6 +129,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
     return {
         "exit_code": int(found.exit_code),
         "regressions": [f"{found.row(change)}: {change.metric.name}" for change in found.broken],
+        "worse": [f"{found.row(change)}: {change.metric.name}" for change in found.worse],
         "changes": [
             {
                 "row": change.row,

@@ -289,6 +289,15 @@ def test_the_text_says_first_what_the_gate_says(make_trial):
     assert headline(two).startswith("**Significantly worse:** tiny@scratch on bands, fast (bal")
     equal = comparisons_text(compared([make_trial()], [make_trial()]), "plain")
     assert equal.startswith("No regression detected.\n")
+    tolerated = compared(
+        [make_trial(0.9)], [make_trial(0.7, draw=1)], rules=[Rule("balanced_accuracy", True, -0.3)]
+    )
+    assert headline(tolerated) == (
+        "**No rule is broken.** Significantly worse, but by no rule: tiny@scratch (balanced "
+        "accuracy)."
+    )
+    assert comparisons_as_data(tolerated)["worse"] == ["tiny@scratch: balanced_accuracy"]
+    assert comparisons_as_data(tolerated)["regressions"] == []
     missing = comparisons_text(compared([make_trial()], []), "github")
     assert missing.startswith("**Nothing could be compared.**")
     assert "fold 0, seed 0 is missing in the head" in missing
