@@ -83,8 +83,12 @@ class Selection:
         """Combine ``-p`` options with the environment."""
         listed = [name.strip() for name in environ.get("MRITK_PLUGINS", "").split(",")]
         names = [name for name in (*listed, *options) if name]
+        asked: dict[Path | str, str] = {}
+        for name in names:
+            if not name.startswith(BLOCK):  # of two spellings of one file, the first counts
+                asked.setdefault(_file_of(name) or name, name)
         return cls(
-            requested=tuple(dict.fromkeys(n for n in names if not n.startswith(BLOCK))),
+            requested=tuple(asked.values()),
             blocked=_blocked(names),
             checked=_blocked(options),
             autoload=not _is_set(environ, NO_AUTOLOAD),
@@ -116,12 +120,12 @@ class Selection:
                 if not self.autoload and not self._blocks(point):
                     yield _from_entry_point(point, requested=True)
                 continue
-            file = name.endswith(".py") or "/" in name
-            plugin = Path(name).stem if file else name
+            file = _file_of(name)
+            plugin = file.stem if file else name
             if plugin in self.blocked - left_out:
                 left_out.add(plugin)
             else:
-                yield _from_file(name) if file else _from_module(name, installed)
+                yield _from_file(name, file) if file else _from_module(name, installed)
         for name in sorted(self.checked - left_out):
             several = [point.name for point in installed if point.module == name]
             if several:
@@ -142,6 +146,12 @@ class Selection:
         # A name that would leave out two leaves out none: it is refused.
         meant = [p for p in self._installed if point.module in (p.name, p.module)]
         return point.module if point.module in self.blocked and len(meant) == 1 else ""
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file that ``-p`` means by a path, whichever way it is spelt; None for a module."""
+    is_path = name.endswith(".py") or "/" in name
+    return Path(name).expanduser().resolve() if is_path else None
 
 
 def _blocked(names: Sequence[str]) -> frozenset[str]:
@@ -184,10 +194,9 @@ def _from_module(name: str, installed: Sequence[EntryPoint]) -> Candidate:
     return Candidate(Origin(name), name, requested=True, asked=name)
 
 
-def _from_file(name: str) -> Candidate:
+def _from_file(name: str, path: Path) -> Candidate:
     from mritk.files.digests import sha256_of
 
-    path = Path(name).expanduser().resolve()
     if not path.is_file():
         raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")
     # The digest stands in for a version: it says which state of the file made a result.

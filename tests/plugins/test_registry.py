@@ -81,6 +81,15 @@ def test_a_file_is_a_plugin_and_its_digest_its_version(tmp_path):
     assert first.version != second.version
 
 
+def test_a_file_that_is_named_in_two_ways_is_one_plugin(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD.format(name="mine"))
+    monkeypatch.chdir(tmp_path)
+    environ = {"MRITK_PLUGINS": "mine.py", "MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    registry = Registry.load(["./mine.py", str(file)], environ=environ)
+    assert [plugin.origin.plugin for plugin in registry.plugins] == ["mine"]
+
+
 def test_a_module_is_a_plugin(tmp_path, monkeypatch):
     (tmp_path / "some_module.py").write_text(GOOD.format(name="from_module"))
     monkeypatch.syspath_prepend(tmp_path)
