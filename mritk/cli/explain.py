@@ -145,14 +145,15 @@ def _explaining(app: App, record: TrialRecord, folder: Path, options: dict[str, 
     from mritk.store.folder import ResultsFolder
     from mritk.store.kept_model import require_model
 
-    for name in options["names"]:  # an unknown one is refused before anything is read
-        app.registry.explainer(name)
     results = ResultsFolder(folder)
     path = require_model(results, record)
     cases = chosen_cases(record.predictions["test"], options["cases"])
+    # It names plugins, so it is read before any are loaded.
+    request = request_of(app, record, "explaining", trust=options["trust"])
+    for name in options["names"]:  # an unknown one is refused before data are read
+        app.registry.explainer(name)
     device = choose_device(options["device"])
     use_available_cores()
-    request = request_of(app, record, "explaining", trust=options["trust"])
     benchmark = benchmark_of(request, options["dataset"])
     workspace = app.workspace(offline=options["offline"] or request.offline)
     model = load_model(path, app.registry.backbone).to(device)

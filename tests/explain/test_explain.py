@@ -273,3 +273,10 @@ def test_a_regression_is_refused(here, mritk, tmp_path, run_toy):
     ended = mritk("explain", trial, "--results", tmp_path / "planted2")
     assert "explains classes, and trial" in ended.err
     assert ended.code == 2
+
+
+def test_an_explainer_may_be_named_where_the_command_of_the_trial_names_the_plugin(here, mritk):
+    (trial,) = (here / "planted2" / "trials").glob("*.h5")
+    place = ("--results", here / "planted2", "--out", here / "named")
+    ended = mritk("explain", trial, *place, "-e", "grad_cam", "--cases", "4", "--trust")
+    assert ended.code == 0, ended.err
