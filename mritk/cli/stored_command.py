@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,8 @@ def request_of(app: App, record: TrialRecord, doing: str, *, trust: bool) -> Req
         trust: Whether plugins that it names may be executed without asking.
 
     Raises:
-        Unavailable: The trial does not keep one, or it cannot be understood any more.
+        Unavailable: The trial does not keep one, or it cannot be understood any more, or files that
+            it names are not here.
         UsageError: It names plugins, and nobody says that they may be executed.
     """
     from mritk.cli.run import Request, run
@@ -52,10 +53,15 @@ def request_of(app: App, record: TrialRecord, doing: str, *, trust: bool) -> Req
         raise Unavailable(
             f"the command of trial {record.id[:8]} is not supported by this version of mritk: {why}"
         ) from error
-    code = [n for n in named.plugin_options if n not in app.plugin_options and n[:3] != "no:"]
+    # What this call names under a name of its own is what the trial means by it: the file may have
+    # moved, and its digest is compared later.
+    known = {_plugin_name(name) for name in app.plugin_options}
+    stored = [name for name in named.plugin_options if _plugin_name(name) not in known]
+    _require_files(record, [*stored, context.params["file"] or "", *context.params["protocols"]])
+    code = [name for name in stored if name[:3] != "no:"]
     if code and not trust:
         _ask(record, doing, code)
-    app.plugin_options.extend(named.plugin_options)
+    app.plugin_options.extend(stored)
     return Request(app, **context.params)
 
 
@@ -78,6 +84,28 @@ def planner_of(
         progress,
         deterministic=request.deterministic,
     )
+
+
+def _plugin_name(option: str) -> str:
+    """Return the name that a plugin gets which ``-p`` names: of a file that without its folder."""
+    return Path(option).stem if option.endswith(".py") else option
+
+
+def _require_files(record: TrialRecord, names: Sequence[str]) -> None:
+    """Refuse a command that names files by where it was typed, typed somewhere else.
+
+    Raises:
+        Unavailable: A plugin, protocol or benchmark that it names by a file is not there.
+    """
+    from mritk.errors import Unavailable
+
+    files = [name for name in names if name.endswith((".py", ".toml"))]
+    absent = [name for name in files if not Path(name).expanduser().is_file()]
+    if absent:
+        raise Unavailable(
+            f"the command of trial {record.id[:8]} names {', '.join(absent)}, and no such file is "
+            "here; repeat this in the folder where it was trained (if a plugin has moved: -p FILE)"
+        )
 
 
 def _ask(record: TrialRecord, doing: str, plugins: list[str]) -> None:

@@ -132,3 +132,25 @@ def test_where_stdin_is_closed_nobody_is_asked(mritk, stored, monkeypatch):
 @pytest.mark.slow
 def test_who_names_the_plugin_is_not_asked(mritk, stored, tmp_path):
     assert mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu").code == 0
+
+
+@pytest.mark.slow
+def test_a_command_typed_in_another_folder_is_told_by_the_files_that_are_not_here(
+    mritk, stored, tmp_path, monkeypatch
+):
+    record = read_trial(stored)
+    words = record.provenance["command"]
+    names = {str(tmp_path / name): f"./{name}" for name in ("toy.py", "fast.toml")}
+    record.provenance["command"] = [names.get(word, word) for word in words]
+    write_trial(record, stored)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    ended = mritk("rerun", stored, "--trust", "--device", "cpu")
+    assert ended.code == 4
+    assert "names ./toy.py, ./fast.toml, and no such file is here" in ended.err
+    (elsewhere / "fast.toml").write_text((tmp_path / "fast.toml").read_text())
+    ended = mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    monkeypatch.chdir(tmp_path)
+    assert mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu").code == 0
