@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -35,3 +36,12 @@ def letter(number: int) -> str:
     """Return a, b, …, z, and then a2, b2, …"""
     round_, position = divmod(number, 26)
     return chr(ord("a") + position) + (str(round_ + 1) if round_ else "")
+
+
+def letters_of(text: str) -> set[str]:
+    """Return the letters of a row one by one.
+
+    >>> sorted(letters_of("ab2"))
+    ['a', 'b2']
+    """
+    return set(re.findall(r"[a-z]\d*", text))

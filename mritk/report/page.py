@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 import mritk
 from mritk.data.samples import Samples
 from mritk.errors import UsageError
+from mritk.evaluate.tie_groups import letters_of
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
@@ -206,7 +207,8 @@ def headline(table: Table) -> str:
     text = f"{best.name} has the best {metric.label}: {cell_text(best.cells[metric.name], '')}."
     if len(scored) == 1 or not best.tie:
         return text
-    tied = [row.name for row in scored[1:] if set(row.tie) & set(best.tie)]
+    letters = letters_of(best.tie)
+    tied = [row.name for row in scored[1:] if letters_of(row.tie) & letters]
     untested = [row.name for row in scored[1:] if not row.tie]
     if tied:
         text += f" It does not differ significantly from {listed(tied)}."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mritk.evaluate.tie_groups import letter, tie_groups
+from mritk.evaluate.tie_groups import letter, letters_of, tie_groups
 
 
 @st.composite
@@ -18,10 +17,6 @@ def rows_and_differences(draw):
     pairs = list(combinations(names, 2))
     different = draw(st.sets(st.sampled_from(pairs))) if pairs else set()
     return names, different
-
-
-def letters_of(text):
-    return set(re.findall(r"[a-z]\d*", text))
 
 
 def test_three_rows_in_a_chain():

@@ -280,6 +280,18 @@ def test_rows_of_two_protocols_and_ensembles_are_told_apart_in_their_columns(mak
     )
 
 
+@pytest.mark.parametrize(
+    ("letters", "tied"), [(("a", "a2"), False), (("a2", "b2"), False), (("aa2", "a2"), True)]
+)
+def test_letters_beyond_z_are_shared_whole(make_trial, letters, tied):
+    records = [make_trial(0.9, backbone=name) for name in ("one", "two")]
+    (table,) = build_leaderboard(records, analysis=Analysis(resamples=100)).tables
+    rows = [replace(row, tie=tie) for row, tie in zip(table.rows, letters, strict=True)]
+    told = headline(replace(table, rows=rows))
+    assert ("does not differ significantly" in told) == tied
+    assert ("differs significantly from every other row" in told) != tied
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Attempting to set identical", "ignore:constrained_layout")
 def test_rows_with_costs_and_without_a_score_do_not_stop_the_page(make_trial):
