@@ -292,7 +292,10 @@ def _cost(record: TrialRecord) -> list[str]:
     rows.append(("device", machine.get("gpu") or machine.get("processor") or NOT_STORED))
     lines = table(("", ""), rows)
     if "energy_shared" in cost:
-        lines += ["", "Other processes used the GPU; the energy includes theirs."]
+        told = "Other processes used the GPU; the energy includes theirs."
+        if lanes := cost.get("trials_at_once"):
+            told = f"Up to {lanes:.0f} trials shared the GPU; the energy is the part of this one."
+        lines += ["", told]
     if (after := cost.get("resumed_after_epochs")) is not None:
         resumed = f"Training was resumed: times and energy are those after epoch {after:.0f}."
         lines += ["", resumed]

@@ -230,6 +230,10 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
     card = trial_card(make_record(cost={**cost, "energy_shared": 1.0, "resumed_after_epochs": 7.0}))
     assert "those after epoch 7" in card
     assert "the energy includes theirs" in card
+    lanes = {"energy_shared": 1.0, "trials_at_once": 3.0}
+    card = trial_card(make_record(cost={**cost, **lanes}))
+    assert "Up to 3 trials shared the GPU; the energy is the part of this one." in card
+    assert "the energy includes theirs" not in card
 
 
 # -- the protocol ---------------------------------------------------------------------------------
