@@ -68,7 +68,7 @@ def _notes(found: Differences) -> list[str]:
         notes.append(f"{analysis.resamples} resamples{table.task.stratified}.")
     if analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
-    if analysis.temperature:
+    if analysis.temperature and table.task.classes:
         notes.append("Temperature scaling: fitted on the validation set of each trial.")
     if not table.patients:
         notes.append(

@@ -146,7 +146,7 @@ def _data(table: Table) -> list[str]:
     notes = []
     if table.analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
-    if table.analysis.temperature:
+    if table.analysis.temperature and table.task.classes:
         notes.append("Temperature scaling: fitted on the validation set of each trial.")
     if not table.grouped:
         notes.append(

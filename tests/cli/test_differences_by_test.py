@@ -210,6 +210,7 @@ def test_an_error_in_years_has_no_usual_rope(mritk, store):
     assert table["metric"] == "mae"
     assert (table["pairs"][0]["first"], table["pairs"][0]["verdict"]) == ("near", "better")
     assert mritk("differences", folder, "--test", "delong").code == 2
+    assert "Temperature" not in mritk("differences", folder, "--temperature").out
 
 
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])

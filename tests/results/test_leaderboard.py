@@ -92,9 +92,12 @@ def test_regressions_are_sorted_by_their_error(make_record):
         values = Predictions(["a", "b"], ["p", "q"], ["", ""], ["", ""], target, target + offset)
         return make_record(task=Regression("years"), predictions={"test": values}, **keys)
 
-    board = build_leaderboard([regression(2, backbone="far"), regression(1, backbone="near")])
+    records = [regression(2, backbone="far"), regression(1, backbone="near")]
+    board = build_leaderboard(records)
     assert names(board) == ["near", "far"]
     assert rows(board)[0].cells["mae"].mean == 1
+    scaled = build_leaderboard(records, analysis=Analysis(temperature=True))
+    assert "Temperature" not in notes(scaled), "it is fitted to the probabilities of classes"
 
 
 @pytest.mark.parametrize(
