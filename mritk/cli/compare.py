@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
-    chosen,
     metrics_option,
     trials_options,
 )
 from mritk.cli.app import App, UserPath, json_option, pass_app, plugin_option
+from mritk.cli.paired_folders import paired_folders
 from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import format_option, style_and_width, wide_option
-
-if TYPE_CHECKING:
-    from mritk.store.trial_file import TrialRecord
 
 
 @click.command()
@@ -57,26 +53,10 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
     from mritk.compare.rule import Rule
-    from mritk.store.folder import ResultsFolder
-    from mritk.store.trial_state import UnusableTrial
 
     rules = [Rule.from_text(rule) for rule in options["rules"]]
-    old, new = (ResultsFolder(path).trials() for path in (base, head))
-    if options["datasets"] or options["protocols"]:
-        # Whichever folder gives their data and protocol that name: they are paired by content.
-        wanted, every = chosen(options), (ResultsFolder(path).trials() for path in (base, head))
-        contents = {
-            _content(trial)
-            for trial in chain.from_iterable(every)
-            if not isinstance(trial, UnusableTrial) and wanted(trial)
-        }
-        old, new = (
-            (t for t in trials if isinstance(t, UnusableTrial) or _content(t) in contents)
-            for trials in (old, new)
-        )
     found = compare_folders(
-        old,
-        new,
+        *paired_folders(base, head, options),
         metrics=options["metrics"],
         rules=rules,
         analysis=as_analysis(app, options),
@@ -87,8 +67,3 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     else:
         echo(comparisons_text(found, style, width))
     return found.exit_code
-
-
-def _content(trial: TrialRecord) -> tuple[str, str]:
-    """Return what tells data and protocol from others, whatever they are called."""
-    return trial.dataset_fingerprint, trial.fingerprint

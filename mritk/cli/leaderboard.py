@@ -23,6 +23,7 @@ from mritk.cli.analysis_options import (
 )
 from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
+from mritk.cli.paired_folders import paired_folders
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
@@ -38,8 +39,6 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 # What has no meaning for the differences from another folder, by option.
 NOT_WITH_DIFF = {
-    "--dataset": "datasets",
-    "--protocol": "protocols",
     "--ensemble": "ensembles",
     "--rows": "rows",
     "--group-by": "groupings",
@@ -144,7 +143,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
         if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
-            raise UsageError(f"--diff compares all trials row by row; remove {listed(without)}")
+            raise UsageError(f"--diff compares trials row by row; remove {listed(without)}")
         return _diff(results, options, analysis)
     if options["update"] is not None and (options["output"] or options["style"] == "parquet"):
         other = "-o" if options["output"] else "--format parquet"
@@ -230,11 +229,9 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
 
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
-    from mritk.store.folder import ResultsFolder
 
     found = compare_folders(
-        ResultsFolder(options["diff"]).trials(),
-        ResultsFolder(results).trials(),
+        *paired_folders(options["diff"], results, options),
         metrics=options["metrics"],
         analysis=analysis,
     )

@@ -175,8 +175,8 @@ def _changes(
     for metric in chosen:
         if metric.higher_is_better is None and metric.name not in ruled:
             raise UsageError(
-                f"{metric.name} has no direction: no change is better or worse; give a rule, such "
-                f"as --fail-on '{metric.name} > 0.5'"
+                f"{metric.name} has no direction: no change is better or worse; give 'mritk "
+                f"compare' a rule, such as --fail-on '{metric.name} > 0.5'"
             )
     rows: dict[str, list[Scored]] = {}
     try:

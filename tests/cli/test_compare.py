@@ -159,6 +159,9 @@ def test_the_gate_may_be_of_some_datasets_or_protocols(mritk, make_record, tmp_p
     assert gate("-d", bands.dataset).code == 0
     assert gate("-d", f"{bands.dataset[:2]}*", "--protocol", bands.protocol).code == 0
     assert gate("-d", "rings").code == 4
+    diff = ("leaderboard", tmp_path / "head", "--diff", tmp_path / "base")
+    assert mritk(*diff, "-d", bands.dataset).out.startswith("**No regression detected.**")
+    assert mritk(*diff, "-d", "rings").out.startswith("**Nothing could be compared.**")
     ResultsFolder(tmp_path / "head").write(replace(rings, dataset="circles"))
     assert gate("-d", "rings").code == gate("-d", "circles").code == 0, "the same data, renamed"
     assert gate("--protocol", "of no trial").code == 4, "nothing compared is no pass"

@@ -324,7 +324,7 @@ def of_ages(make_record):
 
 
 def test_a_metric_without_a_direction_judges_nothing(of_ages):
-    with pytest.raises(UsageError, match="bias has no direction"):
+    with pytest.raises(UsageError, match=r"bias has no direction.*give 'mritk compare' a rule"):
         compared([of_ages], [of_ages], metrics=["bias"])
     (change,) = compared([of_ages], [of_ages], rules=[Rule.from_text("bias > 0.5")]).changes
     assert change.verdict is Verdict.CANNOT_TELL

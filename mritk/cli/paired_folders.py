@@ -1,0 +1,46 @@
+"""The trials of two results folders that options choose, for what compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mritk.cli.analysis_options import chosen
+
+if TYPE_CHECKING:
+    from mritk.errors import StoreError
+    from mritk.store.trial_file import TrialRecord
+
+    Trials = Iterable[TrialRecord | StoreError]
+
+
+def paired_folders(base: Path, head: Path, options: Mapping[str, Any]) -> tuple[Trials, Trials]:
+    """Return the trials of both folders that ``trials_options`` choose, and all unusable files.
+
+    Whichever folder gives their data and protocol the name that is asked for: they are paired by
+    content.
+    """
+    from mritk.store.folder import ResultsFolder
+    from mritk.store.trial_state import UnusableTrial
+
+    old, new = (ResultsFolder(path).trials() for path in (base, head))
+    if not (options["datasets"] or options["protocols"]):
+        return old, new
+    wanted, every = chosen(options), (ResultsFolder(path).trials() for path in (base, head))
+    contents = {
+        _content(trial)
+        for trial in chain.from_iterable(every)
+        if not isinstance(trial, UnusableTrial) and wanted(trial)
+    }
+
+    def kept(trials: Trials) -> Trials:
+        return (t for t in trials if isinstance(t, UnusableTrial) or _content(t) in contents)
+
+    return kept(old), kept(new)
+
+
+def _content(trial: TrialRecord) -> tuple[str, str]:
+    """Return what tells data and protocol from others, whatever they are called."""
+    return trial.dataset_fingerprint, trial.fingerprint
