@@ -16,7 +16,7 @@ from mritk.cli.analysis_options import (
 from mritk.cli.app import App, UserPath, json_option, pass_app, plugin_option
 from mritk.cli.paired_folders import paired_folders
 from mritk.cli.tell import echo, echo_json
-from mritk.cli.terminal import format_option, style_and_width, wide_option
+from mritk.cli.terminal import format_option, require_one_style, style_and_width, wide_option
 
 
 @click.command()
@@ -54,6 +54,7 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
     from mritk.compare.rule import Rule
 
+    require_one_style(options)
     rules = [Rule.from_text(rule) for rule in options["rules"]]
     found = compare_folders(
         *paired_folders(base, head, options),

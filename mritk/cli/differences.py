@@ -21,7 +21,7 @@ from mritk.cli.analysis_options import (
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, echo_json, say
-from mritk.cli.terminal import format_option, style_and_width, wide_option
+from mritk.cli.terminal import format_option, require_one_style, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     mritk differences --test bayes --rope 1pt
     mritk differences --across datasets
     """
+    require_one_style(options)
     board = _board(app, results, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")

@@ -25,7 +25,7 @@ from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_argume
 from mritk.cli.completed import complete_column
 from mritk.cli.paired_folders import paired_folders
 from mritk.cli.tell import echo, echo_json, say
-from mritk.cli.terminal import format_option, style_and_width, wide_option
+from mritk.cli.terminal import format_option, require_one_style, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.text.listed import listed
 
@@ -140,6 +140,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     mritk leaderboard --ensemble seeds --ensemble greedy
     mritk leaderboard --update README.md
     """
+    require_one_style(options)
     analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
         if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:

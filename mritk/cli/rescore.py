@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.tell import echo, echo_json, say
+from mritk.cli.terminal import require_one_format
 from mritk.errors import ExitCode, HookError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     from mritk.store.view import COLUMNS, write_view
     from mritk.text.numbers import or_null
 
+    require_one_format({"--csv": as_csv, "--json": as_json})
     folder, extra = ResultsFolder(results), app.registry.metrics()
     rows, trials, failures = [], 0, dict[str, None]()
     found = list(folder.stored())
@@ -59,9 +61,11 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
         clean = [{**row, "value": or_null(row["value"])} for row in rows]
         echo_json(clean)
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        table = io.StringIO()
+        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+        echo(table.getvalue(), end="")
     else:
         echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
     return HookError.exit_code if failures else exit_code_of(found)

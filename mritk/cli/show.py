@@ -15,6 +15,7 @@ from mritk.cli.app import App, json_option, pass_app, plugin_option, results_opt
 from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo, echo_json
+from mritk.cli.terminal import require_one_format
 from mritk.errors import UnknownName
 from mritk.text.listed import many
 
@@ -50,6 +51,7 @@ def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> Non
     """
     from mritk.store.find_trial import trial_or_none
 
+    require_one_format({"--json": as_json, "--toml": as_toml})
     if as_toml:
         echo(_toml(app.registry, name))
         return

@@ -27,6 +27,31 @@ def format_option(formats: Sequence[str]) -> Option:
     )
 
 
+def require_one_format(given: Mapping[str, object]) -> None:
+    """Refuse two formats for one output, of which one would silently be left out.
+
+    Args:
+        given: By flag, whether it was given.
+
+    Raises:
+        click.UsageError: Several were.
+    """
+    flags = [flag for flag, is_given in given.items() if is_given]
+    if len(flags) > 1:
+        raise click.UsageError(f"{' and '.join(flags)} ask for two formats; remove one of them")
+
+
+def require_one_style(options: Mapping[str, Any]) -> None:
+    """Refuse ``--json`` beside another ``--format``, before anything is computed.
+
+    Raises:
+        click.UsageError: Both were given.
+    """
+    style = options["style"]
+    other = style if style != "json" else None
+    require_one_format({"--json": options["as_json"], f"--format {style}": other})
+
+
 def style_and_width(options: Mapping[str, Any], *, to_file: bool = False) -> tuple[str, int | None]:
     """Return how a table is written, and the width that it must fit; None: any.
 

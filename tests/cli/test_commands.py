@@ -192,3 +192,31 @@ def test_the_home_folder_may_stand_behind_an_option(monkeypatch, tmp_path):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert UserPath().convert("~/results", None, None) == tmp_path / "results"
     assert UserPath().convert("results", None, None) == Path("results")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("leaderboard", "--json --format csv"),
+        ("leaderboard --diff {0}", "--json --format plain"),
+        ("compare {0}", "--json --format github"),
+        ("differences", "--json --format csv"),
+        ("rescore", "--csv --json"),
+    ],
+)
+def test_two_formats_at_once_are_refused(mritk, make_record, tmp_path, command, flags):
+    ResultsFolder(tmp_path).write(make_record())
+    words = command.format(tmp_path).split()
+    ended = mritk(*words, tmp_path, *flags.split())
+    assert ended.code == 2
+    assert "ask for two formats; remove one of them" in ended.err
+    assert mritk("show", "quick", "--toml", "--json").code == 2
+    assert mritk("leaderboard", tmp_path, "--json", "--format", "json").code == 0
+
+
+def test_scores_as_csv_hold_no_escapes_of_terminals(mritk, make_record, tmp_path):
+    ResultsFolder(tmp_path).write(make_record(id="aaaa", dataset="bands\x1b[31m"))
+    ended = mritk("rescore", tmp_path, "--csv")
+    assert ended.code == 0
+    assert "\x1b" not in ended.out
+    assert "bands\\u001b[31m" in ended.out
