@@ -19,22 +19,38 @@ SEPARATOR = re.compile(r",(?=[a-z_][a-z0-9_]*=)")
 def split_options(text: str) -> tuple[str, dict[str, str]]:
     """Return the member and its options, as they were typed.
 
+    Raises:
+        UsageError: An option is given twice.
+
     >>> split_options("data/a,b,target=age")
     ('data/a,b', {'target': 'age'})
     """
     member, *given = SEPARATOR.split(text)
-    return member, dict(option.split("=", 1) for option in given)
+    halves = [option.partition("=") for option in given]
+    return member, _once(text, [(name, value) for name, _, value in halves])
+
+
+def _once(text: str, given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return options by name, of which none may be given twice: which is meant is unknown."""
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{text} gives option {name!r} twice; remove one")
+    return dict(given)
 
 
 def split_wrapped(text: str) -> tuple[str, dict[str, str]]:
     """Return the name of a backbone and its options, which may be on both sides of the ``@``.
+
+    Raises:
+        UsageError: An option is given twice.
 
     >>> split_wrapped("resnet18,pool=max@imagenet,slices=8")
     ('resnet18@imagenet', {'pool': 'max', 'slices': '8'})
     """
     architecture, at, weights = text.partition("@")
     (architecture, given), (weights, more) = split_options(architecture), split_options(weights)
-    return architecture + at + weights, given | more
+    return architecture + at + weights, _once(text, [*given.items(), *more.items()])
 
 
 def options_text(options: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mritk import Classification, Dataset, DatasetFamily, Samples, UsageError, hookimpl
-from mritk.plugins.options import options_text, read_options, split_options
+from mritk.plugins.options import options_text, read_options, split_options, split_wrapped
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 
@@ -36,6 +36,18 @@ class Cut:
 )
 def test_a_comma_separates_only_in_front_of_a_name_and_an_equals_sign(text, expected):
     assert split_options(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("split", "text"),
+    [
+        (split_options, "data,slices=3,slices=5"),
+        (split_wrapped, "resnet18,slices=3@imagenet,slices=5"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(split, text):
+    with pytest.raises(UsageError, match=f"^{text} gives option 'slices' twice; remove one$"):
+        split(text)
 
 
 def test_values_get_the_types_of_the_dataclass():
