@@ -43,15 +43,18 @@ class Overlaid:
 def overlays(found: Explanations, samples: Samples) -> list[Overlaid]:
     """Return the first cases with a lesion in pictures, or the first ones where none has any.
 
-    Of a volume the axial slice with most of the lesion is shown, or else of the maps.
+    Of a volume the axial slice with most of the lesion is shown, or else of the maps. What cannot
+    be read is left out.
     """
-    rows = samples.row_of
+    rows, pictures = samples.row_of, []
     cases = np.flatnonzero(found.located) if found.located.any() else np.arange(len(found.id))
-    return [
-        _overlaid(found, case, samples, rows[found.id[case]])
-        for case in cases[:MOST].tolist()
-        if found.id[case] in rows
-    ]
+    for case in cases[:MOST].tolist():
+        if found.id[case] in rows:
+            try:
+                pictures.append(_overlaid(found, case, samples, rows[found.id[case]]))
+            except Exception:  # a sample that cannot be read must not stop a report
+                continue
+    return pictures
 
 
 def _overlaid(found: Explanations, case: int, samples: Samples, row: int) -> Overlaid:
