@@ -143,6 +143,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             }
             for change in found.changes
         ],
+        "undefined": [f"{found.row(change)}: {change.metric.name}" for change in found.undefined],
         "not_tested": [f"{found.row(change)}: {change.metric.name}" for change in found.untested],
         "unused_metrics": list(found.unused),
         "missing": found.pairs.missing,

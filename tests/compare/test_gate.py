@@ -219,6 +219,7 @@ def test_a_value_that_has_become_undefined_is_no_pass(make_trial):
     found = compared([make_trial()], [collapsed], metrics=["mcc"])
     assert found.exit_code == ExitCode.UNAVAILABLE
     assert "undefined before or after:\n\n- tiny@scratch, MCC" in comparisons_text(found, "github")
+    assert comparisons_as_data(found)["undefined"] == ["tiny@scratch: mcc"]
 
 
 def test_a_new_row_is_told_and_harms_nothing(make_trial):
