@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -180,7 +180,7 @@ def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
 
 
 def _require_free(app: App, package: NewPackage) -> None:
-    """Refuse a name that a plugin has already: two of one name cannot be loaded together."""
+    """Refuse a name that is taken: two plugins, or two of what they provide, cannot share one."""
     names = {plugin.name for plugin in package.plugins}
     for origin in (p.origin for p in (*app.registry.plugins, *app.registry.left_out)):
         if origin.plugin in names:
@@ -188,3 +188,20 @@ def _require_free(app: App, package: NewPackage) -> None:
                 f"a plugin {origin.plugin} already exists, from {origin.distribution}; "
                 "choose another name"
             )
+    for plugin in package.plugins:
+        if plugin.name in _taken(app, plugin.kind):
+            raise UsageError(f"the {plugin.kind} {plugin.name} already exists; choose another name")
+
+
+def _taken(app: App, kind: str) -> Collection[str]:
+    """Return the names that things of a kind have already; a method comes with its protocol."""
+    from mritk.evaluate.metrics import all_metrics
+    from mritk.plugins.loading import NOUNS, name_of
+
+    if kind == "command":
+        root = click.get_current_context().find_root()
+        return root.command.list_commands(root) if isinstance(root.command, click.Group) else ()
+    nouns = ("methods", "protocols") if kind == "method" else (f"{kind}s",)
+    records = (r for noun in nouns for of in NOUNS.get(noun, ()) for r in app.registry.records(of))
+    own = all_metrics() if kind == "metric" else ()
+    return {*own, *map(name_of, records)}
