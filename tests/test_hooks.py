@@ -191,6 +191,18 @@ def test_mritk_commands(mritk, tmp_path):
     assert mritk("hello").code == 2, "gone without the plugin"
 
 
+def test_a_command_that_mritk_has_is_warned_of(mritk, tmp_path):
+    plugin = tmp_path / "extra.py"
+    plugin.write_text(
+        "import click\nfrom mritk import hookimpl\n\n\n@hookimpl\ndef mritk_commands(cli):\n"
+        "    @cli.command()\n    def doctor():\n        click.echo('hello')\n"
+    )
+    ended = mritk("-p", plugin, "--help")
+    assert ended.code == 0
+    assert "(extra) adds a command 'doctor', which mritk has; it is left out" in ended.err
+    assert "Check every file of a results folder." in ended.out
+
+
 def test_a_plugin_that_cannot_add_its_commands_harms_no_other(mritk, tmp_path):
     plugin = tmp_path / "extra.py"
     plugin.write_text(

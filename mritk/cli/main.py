@@ -126,7 +126,8 @@ class PluginGroup(click.Group):
 
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
-        extended = click.Group(commands=ChainMap({}, self.commands))
+        added: dict[str, click.Command] = {}
+        extended = click.Group(commands=ChainMap(added, self.commands))
         app = ctx.ensure_object(App)
         for implementation in app.registry.implementations("mritk_commands"):
             try:
@@ -135,6 +136,10 @@ class PluginGroup(click.Group):
                 origin = app.registry.origin_of(implementation)
                 text = f"plugin {origin} cannot add its commands: {error!r} in mritk_commands"
                 warn(text)
+            for name in sorted(added.keys() & COMMANDS.keys()):
+                origin = app.registry.origin_of(implementation)
+                warn(f"plugin {origin} adds a command {name!r}, which mritk has; it is left out")
+                del added[name]
         return extended
 
 
