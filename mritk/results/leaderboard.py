@@ -165,7 +165,10 @@ def _columns(
             f"class; use --metric {RECALL}, which is the recall of the class"
         )
     if columns[0].higher_is_better is None:
-        raise UsageError(f"{columns[0].name} has no direction; choose another metric with --sort")
+        raise UsageError(
+            f"{columns[0].name} has no direction, so rows are not sorted by it; name another "
+            "metric first"
+        )
     return columns
 
 

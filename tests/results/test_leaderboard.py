@@ -96,6 +96,8 @@ def test_regressions_are_sorted_by_their_error(make_record):
     board = build_leaderboard(records)
     assert names(board) == ["near", "far"]
     assert rows(board)[0].cells["mae"].mean == 1
+    with pytest.raises(UsageError, match=r"bias has no direction.*name another metric first"):
+        build_leaderboard(records, metrics=["bias", "mae"])
     scaled = build_leaderboard(records, analysis=Analysis(temperature=True))
     assert "Temperature" not in notes(scaled), "it is fitted to the probabilities of classes"
 
