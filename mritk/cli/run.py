@@ -232,7 +232,8 @@ class Request:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(outcomes, index, found, as_json=self.as_json)
         if not self.as_json:
-            tell_what_next(plan, outcomes, results.path, board)
+            stored = {trial for trial, there in found.items() if isinstance(there, TableTrial)}
+            tell_what_next(plan, outcomes, results.path, board, stored)
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
         told = {outcome.trial.id for outcome in outcomes}
         left = (t.id for t in plan.todo if t.id not in told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -65,9 +65,16 @@ def show_table(
 
 
 def tell_what_next(
-    plan: Plan, outcomes: Sequence[Outcome], results: Path, board: Leaderboard
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: Path,
+    board: Leaderboard,
+    stored: Collection[str],
 ) -> None:
-    """Say what became of the trials, where they are stored, and what can be done next."""
+    """Say what became of the trials, where they are stored, and what can be done next.
+
+    ``stored`` are the ids of those that the results folder holds.
+    """
     from mritk.store.trial_state import TrialState
 
     before = len(plan.in_state(TrialState.FINISHED))
@@ -82,12 +89,9 @@ def tell_what_next(
     say("Next:")
     if any(row.trials for table in board.tables for row in table.rows):
         say(f"  mritk leaderboard {where} --format latex    the table for a paper")
-    say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
+    failed = [outcome.trial.id for outcome in outcomes if outcome.error]
+    telling = [trial for trial in (*failed, *(t.id for t in plan.trials)) if trial in stored]
+    if telling:
+        say(f"  mritk show {telling[0][:8]} --results {where}    one trial in full")
     if not any(":" in trial.dataset.record.name for trial in plan.trials):
         say("  mritk run -d folder:PATH    your own images, in one folder per class")
-
-
-def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """Return the id of the trial that a person wants to see: one that failed, if any did."""
-    failed = [outcome.trial for outcome in outcomes if outcome.error]
-    return (failed or plan.trials)[0].id[:8]

@@ -113,6 +113,7 @@ def test_with_no_time_left_nothing_is_trained(run_toy, tmp_path):
     ended = run_toy("--seeds", 2, "--budget", "0.000001s")
     assert ended.code == 130
     assert "0 of 2 trials are stored" in ended.err
+    assert "mritk show" not in ended.err, "there is no trial to be shown"
     assert not ResultsFolder(tmp_path / "results").any()
 
 
