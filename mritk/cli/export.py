@@ -56,6 +56,8 @@ def export(app: App, trial: str, form: str | None, target: Path, folder: Path) -
 
     form = _form(form, target)
     record = find_trial(trial, folder)
+    if not record.finished:
+        raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' retries it")
     path = require_model(ResultsFolder(folder), record)
     if form == "onnx":
         from mritk.model.onnx_export import require_onnx

@@ -245,6 +245,14 @@ def test_a_plugin_that_has_changed_but_fits_is_told(kept, export, toy):
     assert "compare some scores before use" in ended.err
 
 
+def test_a_failed_trial_has_nothing_to_export(make_record, export, tmp_path):
+    record = make_record(id="aaaa", status="failed")
+    ResultsFolder(tmp_path / "results").write(record)
+    ended = export(record, "model.onnx")
+    assert ended.code == 2
+    assert "trial aaaa failed; 'mritk run' retries it" in ended.err
+
+
 @pytest.mark.slow
 def test_no_such_trial(kept, export):
     ended = export("0000zzzz", "model.onnx")
