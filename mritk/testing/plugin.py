@@ -151,7 +151,7 @@ def inspect_named(
     Raises:
         Unavailable: The plugin was not loaded.
         UnknownName: There is neither.
-        UsageError: The name stands for things of two kinds.
+        UsageError: The name stands for things of two kinds, or is checked with its plugin.
     """
     for plugin in () if kind else (*registry.plugins, *registry.left_out):
         if name in (plugin.origin.plugin, plugin.origin.distribution, plugin.asked):
@@ -234,6 +234,13 @@ def _inspect_record(
     if len(found) > 1:
         raise UsageError(f"{name} is a {' and a '.join(found)}; specify which with --as")
     if not found:
+        for record in (one for plugin in registry.plugins for one in plugin.records):
+            if isinstance(record, (ProtocolFile, BenchmarkFile)) and record.name == name:
+                what = type(record).__name__.removesuffix("File").lower()
+                raise UsageError(
+                    f"{name} is a {what}, which is checked with its plugin: 'mritk plugins check "
+                    f"{record.origin.plugin}'"
+                )
         loaded = ", ".join(p.origin.plugin for p in registry.plugins if p.state == "loaded")
         raise UnknownName(
             f"no plugin, and nothing that one provides, is named {name!r}; plugins: {loaded}; "

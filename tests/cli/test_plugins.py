@@ -111,6 +111,7 @@ def test_check_of_a_whole_plugin_finds_all_that_is_planted_in_it(mritk):
     ("arguments", "code", "text"),
     [
         (["nothing"], 2, "no plugin, and nothing that one provides, is named 'nothing'"),
+        (["quick"], 2, "is checked with its plugin: 'mritk plugins check finetune'"),
         ([], 2, "Missing argument"),
         (["-p", "no:timm", "timm"], 4, "timm) left out: -p no:timm"),
     ],
