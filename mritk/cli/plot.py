@@ -83,6 +83,9 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
+    if kind == "differences" and options["interval"] == "none":
+        raise UsageError("--interval none computes no differences to draw; remove it")
+
     def wanted(trial: TrialFacts) -> bool:
         return (
             options["dataset"] in trial.dataset
