@@ -86,12 +86,14 @@ def tell_what_next(
             say(f"failed: {outcome.trial}: {outcome.error}")
     say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
     where = quote(str(results))
-    say("Next:")
+    hints = []
     if any(row.trials for table in board.tables for row in table.rows):
-        say(f"  mritk leaderboard {where} --format latex    the table for a paper")
+        hints.append(f"  mritk leaderboard {where} --format latex    the table for a paper")
     failed = [outcome.trial.id for outcome in outcomes if outcome.error]
     telling = [trial for trial in (*failed, *(t.id for t in plan.trials)) if trial in stored]
     if telling:
-        say(f"  mritk show {telling[0][:8]} --results {where}    one trial in full")
+        hints.append(f"  mritk show {telling[0][:8]} --results {where}    one trial in full")
     if not any(":" in trial.dataset.record.name for trial in plan.trials):
-        say("  mritk run -d folder:PATH    your own images, in one folder per class")
+        hints.append("  mritk run -d folder:PATH    your own images, in one folder per class")
+    for line in ["Next:", *hints] if hints else ():
+        say(line)
