@@ -39,6 +39,24 @@ def test_every_block_is_a_file_a_command_or_output():
     }
 
 
+def test_what_the_tutorial_shows_of_checks_is_what_they_print(mritk, tmp_path):
+    text = TUTORIAL.read_text(encoding="utf-8")
+    files = {block["file"]: block["text"] for block in BLOCK.finditer(text) if block["file"]}
+    whole, without = re.findall(r"```text\n(.*?)```", text, re.DOTALL)[:2]
+    plugin = tmp_path / "wide_net.py"
+    for code, shown in ((0, whole), (1, without)):
+        plugin.write_text(files["wide_net.py"] if code == 0 else _without_flatten(files))
+        ended = mritk("plugins", "check", "-p", plugin, "wide_net")
+        assert ended.code == code
+        assert " ".join(shown.split()) in " ".join(ended.out.split())
+
+
+def _without_flatten(files):
+    text = files["wide_net.py"]
+    assert text.count("nn.Flatten()") == 1
+    return re.sub(r"\s*nn\.Flatten\(\),?", "", text)
+
+
 @pytest.mark.slow
 def test_the_tutorial_ends_with_a_row_in_a_leaderboard(
     fresh_environment, default_phantom, tmp_path, monkeypatch
