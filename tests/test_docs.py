@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mritk.plugins.loading import NOUNS
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
@@ -60,6 +61,13 @@ def test_the_described_protocol_is_a_protocol_and_names_every_key():
         for field in fields(kind):
             if (kind, field.name) not in no_keys:
                 assert re.search(rf"\b{field.name}\b", text), f"{kind.__name__}.{field.name}"
+
+
+def test_every_record_that_a_hook_may_yield_is_listed():
+    text = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `mritk_(\w+)\(\)` \| (.*?) \|", text, flags=re.MULTILINE))
+    listed = {noun: set(re.findall(r"`(\w+)`", cell)) for noun, cell in rows.items()}
+    assert listed == {noun: {kind.__name__ for kind in kinds} for noun, kinds in NOUNS.items()}
 
 
 @pytest.mark.parametrize("study", sorted((ROOT / "benchmarks" / "studies").glob("phantom_p*.toml")))
