@@ -343,9 +343,6 @@ def test_plot_refuses_what_it_cannot_write_or_choose(mritk, results, tmp_path):
     assert mritk("plot", "forest", results, "-o", tmp_path / "a.gif").code == 2
     assert mritk("plot", "forest", results, "--dpi", 0).code == 2
     assert mritk("plot", "forest", tmp_path / "nowhere").code == 2
-    ended = mritk("plot", "differences", results, "--interval", "none")
-    assert ended.code == 2
-    assert "--interval none computes no differences to draw; remove it" in ended.err
     ended = mritk("plot", "forest", results, "--backbone", "zzz", "-o", tmp_path / "a.png")
     assert ended.code == 2
     assert "no such finished trial" in ended.err

@@ -62,6 +62,12 @@ def test_differences_that_were_not_computed_make_no_empty_figure(records):
         differences(table, table.metrics[0])
 
 
+def test_plot_says_which_option_computes_no_differences(mritk, tmp_path):
+    ended = mritk("plot", "differences", tmp_path, "--interval", "none")
+    assert ended.code == 2
+    assert "--interval none computes no differences to draw; remove it" in ended.err
+
+
 def test_no_two_of_many_rows_are_drawn_alike():
     assert len({(colour(number), dash(number)) for number in range(32)}) == 32
 
