@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from mritk.cli.analysis_options import chosen
 
 if TYPE_CHECKING:
-    from mritk.errors import StoreError
     from mritk.store.trial_file import TrialRecord
+    from mritk.store.trial_state import UnusableTrial
 
-    Trials = Iterable[TrialRecord | StoreError]
+    Trials = Iterable[TrialRecord | UnusableTrial]
 
 
 def paired_folders(base: Path, head: Path, options: Mapping[str, Any]) -> tuple[Trials, Trials]:

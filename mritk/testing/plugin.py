@@ -234,12 +234,12 @@ def _inspect_record(
     if len(found) > 1:
         raise UsageError(f"{name} is a {' and a '.join(found)}; specify which with --as")
     if not found:
-        for record in (one for plugin in registry.plugins for one in plugin.records):
-            if isinstance(record, (ProtocolFile, BenchmarkFile)) and record.name == name:
-                what = type(record).__name__.removesuffix("File").lower()
+        for text in (*registry.records(ProtocolFile), *registry.records(BenchmarkFile)):
+            if text.name == name:
+                what = type(text).__name__.removesuffix("File").lower()
                 raise UsageError(
                     f"{name} is a {what}, which is checked with its plugin: 'mritk plugins check "
-                    f"{record.origin.plugin}'"
+                    f"{text.origin.plugin}'"
                 )
         loaded = ", ".join(p.origin.plugin for p in registry.plugins if p.state == "loaded")
         raise UnknownName(
