@@ -234,7 +234,11 @@ def _inspect_record(
     if len(found) > 1:
         raise UsageError(f"{name} is a {' and a '.join(found)}; specify which with --as")
     if not found:
-        for text in (*registry.records(ProtocolFile), *registry.records(BenchmarkFile)):
+        texts: list[ProtocolFile | BenchmarkFile] = [
+            *registry.records(ProtocolFile),
+            *registry.records(BenchmarkFile),
+        ]
+        for text in texts:
             if text.name == name:
                 what = type(text).__name__.removesuffix("File").lower()
                 raise UsageError(
