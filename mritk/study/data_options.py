@@ -93,7 +93,8 @@ def _read(given: Mapping[str, str], name: str) -> DataOptions:
         old, equals, new = pair.partition("=")
         if not (old and equals and new):
             raise UsageError(f"{name}: option rename={pair}: write rename=OLD=NEW/OLD=NEW")
-        rename[composed(old)] = composed(new)
+        if rename.setdefault(composed(old), composed(new)) != composed(new):
+            raise UsageError(f"{name}: option rename renames {old} twice; remove one")
     try:
         return DataOptions(
             given.get("patient_regex", ""), given.get("patients", ""), bool(admitted), rename

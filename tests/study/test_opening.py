@@ -211,6 +211,7 @@ def test_parts_of_a_join_are_told_apart(registry, workspace):
         ("two,patient_regex=a,patients=b", "mutually exclusive"),
         ("two,no_patient_ids=maybe", "write no_patient_ids=true"),
         ("two,rename=a", "write rename=OLD=NEW"),
+        ("two,rename=a=x/a=y", "two: option rename renames a twice; remove one"),
         ("two,rename=zz=a", "two,rename=zz=a: it has no class 'zz'; it has a, b"),
         ("one,patient_regex=a", "one already has patient ids"),
     ],
