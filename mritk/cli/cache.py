@@ -19,9 +19,9 @@ from mritk.files.draft import drafts_in, is_abandoned
 # What people put there by hand, because nobody may fetch it for them.
 BY_HAND = ("datasets", "weights")
 
-# What mritk and its plugins make, and make again. 'clear --all' removes nothing else: whoever sets
-# MRITK_HOME to a folder of their own keeps what was in it.
-MADE = ("apart", "audit", "compiled", "decoded", "features", "huggingface", "phantom", "unpacked")
+# What mritk makes, and makes again. 'clear --all' removes nothing else: other folders are of plugins,
+# or of whoever set MRITK_HOME to a folder of their own.
+MADE = ("apart", "audit", "compiled", "decoded", "features", "unpacked")
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ def list_command(as_json: bool) -> int:
 
 @cache.command("clear")
 @click.argument("names", nargs=-1, metavar="[FOLDER]…")
-@click.option("--all", "everything", is_flag=True, help="Everything that mritk made.")
+@click.option("--all", "everything", is_flag=True, help="All that mritk itself made.")
 @click.option("--unfinished", is_flag=True, help="Only incomplete files of killed processes.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, yes: bool) -> int:
-    """Remove FOLDERs listed by 'mritk cache list', or everything that mritk can recreate.
+    """Remove FOLDERs listed by 'mritk cache list', or all that mritk itself made.
 
-    The folders datasets and weights contain manually added files. They, and folders that mritk
-    did not make, are removed only by name. Nothing outside MRITK_HOME is touched; links are
+    The folders datasets and weights contain manually added files. They, and folders of plugins or
+    of your own, are removed only by name. Nothing outside MRITK_HOME is touched; links are
     removed, not their targets.
     """
     home = _home()
@@ -196,7 +196,7 @@ def _note(folder: CacheFolder) -> str:
     if folder.name in BY_HAND:
         return "added manually"
     if folder.name not in MADE:
-        return "not made by mritk"
+        return "of a plugin, or your own"
     return f"{len(folder.unfinished)} unfinished" if folder.unfinished else ""
 
 
