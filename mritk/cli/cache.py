@@ -19,8 +19,8 @@ from mritk.files.draft import drafts_in, is_abandoned
 # What people put there by hand, because nobody may fetch it for them.
 BY_HAND = ("datasets", "weights")
 
-# What mritk makes, and makes again. 'clear --all' removes nothing else: other folders are of plugins,
-# or of whoever set MRITK_HOME to a folder of their own.
+# What mritk makes, and makes again. 'clear --all' removes nothing else: other folders are of
+# plugins, or of whoever set MRITK_HOME to a folder of their own.
 MADE = ("apart", "audit", "compiled", "decoded", "features", "unpacked")
 
 
