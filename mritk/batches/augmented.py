@@ -13,8 +13,8 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
 
     Z-scores (``InputContract(intensity="zscore")``) are those of what is not 0. Brightness or noise
     that is added everywhere would make air a part of the head, and shift and shrink all scores of
-    the images that it happens to. So what was 0 is 0 afterwards, where the augmentation has moved
-    it; that is seen by the same draws on a mask. nnU-Net masks likewise, behind its augmentation.
+    the images that it happens to. So what was 0, or has come in from beyond the image, is 0
+    afterwards. nnU-Net masks likewise, behind its augmentation.
 
     Args:
         images: (N, C, *spatial) in [0, 1], on the device.
@@ -34,18 +34,14 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
 
     if setup.require_backbone().input.intensity != "zscore":
         return applied(images)
-    inside = images != 0
-    return torch.where(_outside(inside, applied(inside.to(images))), 0, applied(images))
-
-
-def _outside(inside: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
-    """Return where nothing of a mask (N, C, *spatial) has been moved to, as bool.
-
-    ``moved`` is the mask as an image that was augmented: shaded and noisy, so that it is told by
-    the middle between its extremes. Nowhere, in a channel of an image that has no outside, or
-    whose mask an augmentation of photographs has made one even grey.
-    """
-    axes = tuple(range(2, moved.ndim))
-    low, high = moved.amin(dim=axes, keepdim=True), moved.amax(dim=axes, keepdim=True)
-    known = (high > low) & (inside.sum(dim=axes, keepdim=True) < inside[0, 0].numel())
-    return known & (moved <= (low + high) / 2)
+    # Where the head has been moved to, its mask tells by the same draws; shading and noise are told
+    # from it by what becomes of an even image, and of none.
+    mask, full, empty = (
+        applied(batch)
+        for batch in ((images != 0).to(images), torch.ones_like(images), torch.zeros_like(images))
+    )
+    span = full - empty
+    inside = (span > 0) & (mask - empty > span / 2)
+    # An augmentation of photographs may leave nothing of a mask, by inverting it, say.
+    told = inside.flatten(2).any(dim=2).reshape(*inside.shape[:2], *[1] * (inside.ndim - 2))
+    return torch.where(inside | ~told, applied(images), 0)

@@ -122,3 +122,13 @@ def test_a_training_does_not_see_brightness_that_is_added_everywhere(record, ban
         )
         losses[name] = [epoch.train_loss for epoch in run.epochs]
     assert losses["brighter"] == pytest.approx(losses["none"], abs=1e-4)
+
+
+def test_shading_and_noise_take_no_voxel_of_a_head_away(apply):
+    """However dark the shade, and also where single voxels are 0."""
+    images = 0.3 + 0.3 * torch.rand(4, 1, 16, 16, 16, generator=torch.Generator().manual_seed(4))
+    images[:, :, ::5, ::5, ::5] = 0
+    for name in ("bias_field", "gamma", "rician_noise"):
+        own = Registry.load(environ={}).augmentation(name).apply
+        found, unmasked = apply(own, images), own(images, torch.Generator().manual_seed(1))
+        assert torch.equal(found, torch.where(images != 0, unmasked, 0)), name
