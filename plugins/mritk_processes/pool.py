@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds after which the run may look how its trials are doing.
 LOOK_S = 1.0
+# Seconds in which a worker that is told to end writes its last checkpoint.
+END_S = 10.0
 
 
 def run(
@@ -79,8 +82,7 @@ def run(
         for worker in running.values():
             worker.connection.close()  # or a worker waits until somebody takes its results
             worker.process.terminate()
-        for worker in running.values():
-            worker.process.join()
+        _end([worker.process for worker in running.values()])
 
 
 @dataclass
@@ -138,7 +140,19 @@ class Worker:
     def end(self) -> None:
         """Wait for its end, which comes when it gets no more jobs."""
         self.connection.close()
-        self.process.join()
+        _end([self.process])
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """Wait for the end of processes that were told to; kill those that do not come to it."""
+    until = time.monotonic() + END_S
+    try:
+        for process in processes:
+            process.join(max(0.0, until - time.monotonic()))
+    finally:  # at a second Ctrl-C too
+        for process in processes:
+            process.kill()  # if it has ended, nothing
+            process.join()
 
 
 def _work(environment: dict[str, str], connection: Connection) -> None:

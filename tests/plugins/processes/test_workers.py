@@ -148,6 +148,25 @@ def test_a_worker_whose_results_nobody_takes_goes_on_to_its_end(monkeypatch, tmp
     assert "Traceback" not in capfd.readouterr().err
 
 
+def deaf(path):
+    """Take SIGTERM for nothing, as a method without checkpoints does, and hang."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(path).touch()
+    time.sleep(25)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_a_worker_that_does_not_end_when_it_is_told_to_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr("mritk_processes.pool.END_S", 0.5, raising=False)
+    running = run(deaf, [tmp_path / "begun"], 1)
+    while not (tmp_path / "begun").exists():
+        next(running)
+    told = time.monotonic()
+    running.close()
+    assert time.monotonic() - told < 10
+
+
 @pytest.mark.parametrize(
     ("count", "gpus", "expected"),
     [
