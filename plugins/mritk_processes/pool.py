@@ -158,7 +158,10 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 def _work(environment: dict[str, str], connection: Connection) -> None:
     """Do the jobs that come by the connection, until it is closed."""
     import pickle
+    from multiprocessing import current_process
 
+    # The run ends it as one; but one may have no children, such as those that load data.
+    current_process().daemon = False
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(OSError):
         os.dup2(2, 1)  # what libraries print is for the person; stdout has the results of the run

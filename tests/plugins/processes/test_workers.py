@@ -148,6 +148,17 @@ def test_a_worker_whose_results_nobody_takes_goes_on_to_its_end(monkeypatch, tmp
     assert "Traceback" not in capfd.readouterr().err
 
 
+def loaded_by_another_process(job):
+    from torch.utils.data import DataLoader
+
+    return [int(batch) for batch in DataLoader([job, job + 1], num_workers=1)]
+
+
+@pytest.mark.slow
+def test_a_worker_may_load_data_in_processes_of_its_own():
+    assert results(run(loaded_by_another_process, [3], 1)) == [[3, 4]]
+
+
 def deaf(path):
     """Take SIGTERM for nothing, as a method without checkpoints does, and hang."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
