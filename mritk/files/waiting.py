@@ -6,6 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 logger = logging.getLogger("mritk")
 
@@ -28,9 +32,9 @@ def locked(
         wait: Wait until the lock is released, so the result is never False.
         patience: Seconds before the message; None: 1.5.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    held = FileLock(lock)
+    held = _of_the_system(lock)
     try:
         held.acquire(timeout=PATIENCE_S if patience is None else patience)
     except Timeout:
@@ -46,3 +50,13 @@ def locked(
         yield True
     finally:
         held.release()
+
+
+def _of_the_system(lock: Path) -> BaseFileLock:
+    """Return a lock that ends with its process, not a mark in a file that would outlive it."""
+    from filelock import FileLock
+
+    try:
+        return FileLock(lock, fallback_to_soft=False)
+    except TypeError:  # an older filelock
+        return FileLock(lock)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from threading import Event, Thread
 
+import pytest
 from filelock import FileLock
 
 from mritk.files import waiting
@@ -37,3 +41,22 @@ def test_a_free_lock_is_taken_without_a_word_and_given_back(tmp_path, caplog):
         with locked(tmp_path / "a.lock", "unpacks scans.zip"):
             pass
     assert caplog.messages == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_the_file_system_has_no_locks_nobody_waits_and_no_mark_is_left(
+    tmp_path, monkeypatch, number
+):
+    """A mark would outlive a killed process, and all others would wait for it."""
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    lock = tmp_path / "a.lock"
+    with locked(lock, "unpacks scans.zip", wait=False) as mine:
+        assert mine
+        assert not lock.exists() or not lock.read_bytes()
+        with locked(lock, "unpacks scans.zip", wait=False) as other:
+            assert other
