@@ -6,10 +6,14 @@ two processes may train one trial: the files that they write are equal.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 
+from mritk.errors import Stopped
+from mritk.execute.notice import Notice
 from mritk.files.waiting import locked
 from mritk.store.claims import CLAIMS, claim_path, is_claimed
 from mritk.store.folder import ResultsFolder
@@ -17,24 +21,59 @@ from mritk.store.trial_state import TrialState
 
 __all__ = ["CLAIMS", "claimed", "finished_meanwhile", "is_claimed", "stamp_of"]
 
+logger = logging.getLogger("mritk")
+
+# Seconds between two looks at the claim of another process.
+LOOK_S = 0.5
+
 
 @contextmanager
-def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bool]:
+def claimed(
+    results: ResultsFolder,
+    trial_id: str,
+    *,
+    wait: bool,
+    notice: Notice | None = None,
+) -> Iterator[bool]:
     """Hold the claim to a trial; give False if another process holds it.
 
     Args:
         results: Where the trial will be stored.
         trial_id: The trial.
         wait: Wait for another process to end its training, and say so.
+        notice: Ends the waiting.
+
+    Raises:
+        Stopped: The run must end.
     """
     path = claim_path(results, trial_id)
+    told = False
+    while True:
+        with _claimed_now(path) as mine:
+            if mine or not wait:
+                yield mine
+                return
+        if notice is not None and notice.given:
+            raise Stopped
+        if not told:
+            logger.warning(
+                "waiting for another process that is training trial %s (lock: %s)",
+                trial_id[:8],
+                path,
+            )
+        told = True
+        sleep(LOOK_S)
+
+
+@contextmanager
+def _claimed_now(path: Path) -> Iterator[bool]:
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
     if not path.parent.is_dir():  # the lock would bring a results folder that is gone to life again
         yield True
         return
     try:
-        with locked(path, f"is training trial {trial_id[:8]}", wait=wait, patience=0) as mine:
+        with locked(path, "", wait=False, patience=0) as mine:
             try:
                 yield mine
             finally:

@@ -118,7 +118,8 @@ class SerialRun:
         waiting, postponed = deque(trials), set[str]()
         while waiting:
             trial = waiting.popleft()
-            with claimed(self.results, trial.id, wait=trial.id in postponed) as mine:
+            waits = trial.id in postponed
+            with claimed(self.results, trial.id, wait=waits, notice=self.limits.notice) as mine:
                 if not mine:
                     postponed.add(trial.id)
                     waiting.append(trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -127,7 +128,8 @@ class _Begin:
 
     def __call__(self, trial: Trial, *, wait: bool = False) -> _Attempt:
         results = self.serial.results
-        with claimed(results, trial.id, wait=wait) as mine:
+        notice = self.serial.limits.notice
+        with suppress(Stopped), claimed(results, trial.id, wait=wait, notice=notice) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
             done = finished_meanwhile(results, trial.id, self._stamps[trial.id])
@@ -140,10 +142,9 @@ class _Begin:
             try:
                 run = self.serial.run_one
                 return _Attempt(trial, run(trial, self._provenance, telling(self.events, trial)))
-            except Stopped:  # the others are checkpointed in their own turns
-                return _Attempt(trial)
             except Crowded:
                 return _Attempt(trial, again=True)
+        return _Attempt(trial)  # stopped; the others are checkpointed in their own turns
 
 
 def kind_of(trial: Trial) -> object:

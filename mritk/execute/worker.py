@@ -224,7 +224,7 @@ def _train(ready: _Ready) -> Done:
     job, trial, run, results = ready.job, ready.trial, ready.run, ready.run.results
     if not run.limits.notice.fits(job.expected):  # it may have waited long for a lane
         raise Stopped
-    with claimed(results, trial.id, wait=job.wait) as mine:
+    with claimed(results, trial.id, wait=job.wait, notice=run.limits.notice) as mine:
         if not mine:
             return Done(trial.id, busy=True)
         if finished_meanwhile(results, trial.id, job.stamp):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import time
 
 import filelock
 import pytest
 
+from mritk.errors import Stopped
 from mritk.execute.claim import CLAIMS, claimed, finished_meanwhile, stamp_of
+from mritk.execute.notice import Notice
 from mritk.store.folder import ResultsFolder
 
 # Holds the claim to a trial, as a run in another process does, until it is killed.
@@ -89,6 +92,17 @@ def test_a_trial_that_another_process_trains_comes_last_and_a_kill_frees_it(
     assert ended.code == 0, ended.err
     assert (tmp_path / "diary.txt").read_text().split() == ["1", "0"]
     assert len(list(results.trials())) == 2
+
+
+@pytest.mark.slow
+def test_who_waits_for_another_process_ends_when_the_run_must(results, hold, caplog):
+    hold("one")
+    soon = Notice(ends=time.time() + 1)
+    with pytest.raises(Stopped), claimed(results, "one", wait=True, notice=soon):
+        raise AssertionError("another process holds it")
+    assert [m.partition(" (")[0] for m in caplog.messages] == [
+        "waiting for another process that is training trial one"
+    ]
 
 
 def run_planned(run_toy, *arguments):
