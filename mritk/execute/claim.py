@@ -13,6 +13,7 @@ from pathlib import Path
 from time import sleep
 
 from mritk.errors import Stopped
+from mritk.execute.away import wait_for
 from mritk.execute.notice import Notice
 from mritk.files.waiting import locked
 from mritk.store.claims import CLAIMS, claim_path, is_claimed
@@ -63,6 +64,7 @@ def claimed(
             )
         told = True
         sleep(LOOK_S)
+        wait_for(results)  # it was there
 
 
 @contextmanager

@@ -35,6 +35,18 @@ def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_pa
 
 
 @pytest.mark.slow
+def test_a_trial_that_another_process_has_trained_again_meanwhile_is_compared(
+    mritk, stored, tmp_path, monkeypatch
+):
+    again = ("rerun", stored, "--trust", "--keep", tmp_path / "again", "--device", "cpu")
+    assert mritk(*again).code == 0
+    monkeypatch.setattr("mritk.execute.serial.finished_meanwhile", lambda *_: True)
+    ended = mritk(*again)
+    assert ended.code == 0, ended.err
+    assert "Bit-identical." in ended.out
+
+
+@pytest.mark.slow
 def test_it_is_trained_with_as_many_threads_as_before(mritk, stored, monkeypatch):
     """Their number changes scores by rounding, and follows from how many trials ran at once."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

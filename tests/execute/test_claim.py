@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from time import sleep, time
 
 import filelock
 import pytest
@@ -42,8 +43,9 @@ def mritk_trial_start(trial):
 
 @pytest.fixture
 def results(tmp_path):
-    (tmp_path / "results").mkdir()
-    return ResultsFolder(tmp_path / "results")
+    folder = ResultsFolder(tmp_path / "results")
+    folder.require_writable()
+    return folder
 
 
 def test_a_claim_is_held_by_one_at_a_time_and_leaves_nothing_behind(results):
@@ -97,12 +99,39 @@ def test_a_trial_that_another_process_trains_comes_last_and_a_kill_frees_it(
 @pytest.mark.slow
 def test_who_waits_for_another_process_ends_when_the_run_must(results, hold, caplog):
     hold("one")
-    soon = Notice(ends=time.time() + 1)
+    soon = Notice(ends=time() + 1)
     with pytest.raises(Stopped), claimed(results, "one", wait=True, notice=soon):
         raise AssertionError("another process holds it")
     assert [m.partition(" (")[0] for m in caplog.messages] == [
         "waiting for another process that is training trial one"
     ]
+
+
+@pytest.mark.slow
+def test_who_waits_also_waits_for_a_results_folder_that_is_away(results, hold, monkeypatch):
+    """A lock in an empty place would be another one than that of the other process."""
+    monkeypatch.setattr("mritk.execute.away.LOOK_S", 0.05)
+    results.require_writable()
+    holder, away = hold("one"), results.path.with_name("elsewhere")
+    with ThreadPoolExecutor() as pool:
+
+        def trained():
+            with claimed(results, "one", wait=True) as mine:
+                return mine
+
+        waiting = pool.submit(trained)
+        sleep(1)
+        results.path.rename(away)
+        results.path.mkdir()  # where nothing is mounted
+        with pytest.raises(TimeoutError):
+            waiting.result(2)
+        assert not any(results.path.iterdir())
+        results.path.rmdir()
+        away.rename(results.path)
+        with pytest.raises(TimeoutError):
+            waiting.result(2)
+        holder.kill()
+        assert waiting.result(10)
 
 
 def run_planned(run_toy, *arguments):
