@@ -94,7 +94,14 @@ class Epoch:
     extra: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Keep plain numbers: a name that is not known of an epoch is one that is NaN."""
+        """Keep plain numbers: a name that is not known of an epoch is one that is NaN.
+
+        Those of numpy and torch are no others where an epoch is written down.
+        """
+        for name in ("learning_rate", "train_loss", "val_loss", "selection", "seconds"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name in ("epoch", "epochs"):
+            object.__setattr__(self, name, int(getattr(self, name)))
         extra = {str(name): float(value) for name, value in self.extra.items()}
         known = {name: value for name, value in extra.items() if not math.isnan(value)}
         object.__setattr__(self, "extra", known)

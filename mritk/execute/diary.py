@@ -62,8 +62,10 @@ class Diary:
 
     def note(self, epoch: Epoch) -> None:
         """Add an epoch."""
-        with suppress(OSError), self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(asdict(epoch)) + "\n")
+        with suppress(OSError, TypeError, ValueError):
+            line = json.dumps(asdict(epoch)) + "\n"
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(line)
 
     def __exit__(self, *_: object) -> None:
         """End it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from mritk.execute.claim import claimed
 from mritk.execute.diary import Diary, Reader, diary_path, forget_killed
@@ -43,6 +45,21 @@ def test_an_undefined_loss_is_told_as_such(results):
         diary.note(epoch(1, val=math.nan))
         (told,) = Reader(results).news("t")
     assert math.isnan(told.val_loss)
+
+
+def test_numbers_of_numpy_and_torch_are_told_as_plain_ones(results):
+    half = np.mean(np.float32([0.25, 0.75]))
+    odd = Epoch(np.int64(1), np.int64(4), "all", half, torch.tensor(0.5), half, half, half)
+    assert odd == Epoch(1, 4, "all", 0.5, 0.5, 0.5, 0.5, 0.5)
+    with Diary(results, "t") as diary:
+        diary.note(odd)
+        assert Reader(results).news("t") == [odd]
+
+
+def test_an_epoch_that_cannot_be_written_harms_no_trial(results):
+    with Diary(results, "t") as diary:
+        diary.note(Epoch(1, 4, object(), 1e-3, 0.1, 0.5, 0.6, 1.5))
+        assert Reader(results).news("t") == []
 
 
 def test_a_half_written_line_waits_for_its_end(results):
