@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from mritk import LostJob, Unavailable, available_cores, jobs_beside
-from mritk_ray.share import Share, share_of
+from mritk_ray.share import Share, share_of, tell_if_no_room
 from mritk_ray.upload import not_uploaded, working_folder
 
 logger = logging.getLogger("mritk")
@@ -77,6 +77,7 @@ def run(
     with _connected(address, brought) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         share = share_of(machines, len(jobs), at_once, memory)
+        tell_if_no_room(machines, share)
         environment = _environment(share.cores, without=FOLDERS if upload else ())
         yield from _Pool(ray, function, share, environment).results(jobs)
 

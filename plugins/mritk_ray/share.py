@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+logger = logging.getLogger("mritk")
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,45 @@ def share_of(
             lasts. A number that a person gives stands.
         memory: Bytes that a job may take; 0: unknown.
     """
-    cores = [int(machine.get("CPU", 0)) for machine in machines]
-    gpus = sum(machine.get("GPU", 0) for machine in machines)
-    most = at_once or int(gpus) or sum(cores)
+    machines = [machine for machine in machines if machine.get("CPU", 0) >= 1]
+    cores = [int(machine["CPU"]) for machine in machines]
+    gpus = sum(int(machine.get("GPU", 0)) for machine in machines)
+    most = at_once or gpus or sum(cores)
     workers = max(1, min(most, jobs, sum(cores)))
+    on_a_gpu = math.ceil(workers / gpus) if gpus else 0
     # A job that fits nowhere is tried alone, on the machine with the most memory.
-    largest = max((machine.get("memory", 0) for machine in machines if _works(machine)), default=0)
+    able = (machine for machine in machines if _places(machine, 1, on_a_gpu, 0))
+    largest = max((machine.get("memory", 0) for machine in able), default=0)
     memory = 0 if at_once else int(min(memory, largest))
+
+    def places(each: int) -> int:
+        """Return how many workers of some cores there is room for; none spans machines."""
+        return sum(_places(machine, each, on_a_gpu, memory) for machine in machines)
+
+    workers = max(1, min(workers, places(1)))
+    wanted = min(max(at_once or 0, workers), places(1))
+    each = next((n for n in range(max(cores, default=1), 1, -1) if places(n) >= wanted > 0), 1)
+    # Ray counts in parts of 10,000: what is rounded up would not be there for the last one.
+    part = math.floor(1e4 / on_a_gpu) / 1e4 if on_a_gpu else 0
+    return Share(workers, each, part, memory)
+
+
+def tell_if_no_room(machines: Sequence[Mapping[str, float]], share: Share) -> None:
+    """Say that no machine can hold a worker, which then waits for one to join the cluster."""
+    if not any(_places(m, share.cores, math.ceil(share.gpus), share.memory) for m in machines):
+        logger.warning(
+            "no machine of the Ray cluster has room for a worker (cores: %d, GPUs: %g); waiting "
+            "until one joins; Ctrl-C ends the run",
+            share.cores,
+            share.gpus,
+        )
+
+
+def _places(machine: Mapping[str, float], cores: int, on_a_gpu: int, memory: int) -> int:
+    """Return how many workers a machine can hold."""
+    found = machine.get("CPU", 0) // cores
+    if on_a_gpu:
+        found = min(found, int(machine.get("GPU", 0)) * on_a_gpu)
     if memory:
-        places = (int(m.get("memory", 0) // memory) for m in machines if _works(m))
-        workers = min(workers, sum(places))
-    # No worker spans machines.
-    each = min(sum(cores) // max(1, at_once or workers), max(cores, default=1))
-    return Share(workers, max(1, each), min(1.0, gpus / workers), memory)
-
-
-def _works(machine: Mapping[str, float]) -> bool:
-    return machine.get("CPU", 0) >= 1
+        found = min(found, machine.get("memory", 0) // memory)
+    return int(found)

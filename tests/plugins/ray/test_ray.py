@@ -18,7 +18,7 @@ from mritk import Unavailable
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
-from mritk_ray.share import Share, share_of
+from mritk_ray.share import Share, share_of, tell_if_no_room
 from tests.plugins.ray.test_ray_machines import Sized
 from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
@@ -56,6 +56,12 @@ def one_thread(monkeypatch):
         ([{"CPU": 4}, {"CPU": 12}, {}], 20, 1, Share(1, 12, 0)),
         ([{"CPU": 4}, {"CPU": 4, "GPU": 1}], 20, None, Share(1, 4, 1)),
         ([], 5, None, Share(1, 1, 0)),
+        ([{"CPU": 32}, {"CPU": 4, "GPU": 2}], 20, None, Share(2, 2, 1)),
+        ([{"CPU": 4, "GPU": 1}, {"CPU": 32, "GPU": 1}], 20, None, Share(2, 4, 1)),
+        ([{"CPU": 4}, {"CPU": 32}], 20, 2, Share(2, 16, 0)),
+        ([{"CPU": 8, "GPU": 2}], 20, 3, Share(3, 2, 0.5)),
+        ([{"CPU": 8, "GPU": 1}], 20, 7, Share(7, 1, 0.1428)),
+        ([{"CPU": 0, "GPU": 2}, {"CPU": 8}], 20, None, Share(8, 1, 0)),
     ],
 )
 def test_workers_share_what_the_machines_have_and_none_spans_two(machines, jobs, at_once, share):
@@ -73,11 +79,19 @@ def test_workers_share_what_the_machines_have_and_none_spans_two(machines, jobs,
         ([{"CPU": 4, "memory": 9}, {"CPU": 4, "memory": 9}], None, Share(2, 4, 0, 5)),
         ([{"CPU": 16, "GPU": 4, "memory": 12}], None, Share(2, 8, 1, 5)),
         ([{"CPU": 8}], None, Share(8, 1, 0)),
+        ([{"CPU": 8, "memory": 99}, {"CPU": 4, "GPU": 1, "memory": 4}], None, Share(1, 4, 1, 4)),
     ],
 )
 def test_no_more_workers_than_the_memory_of_each_machine_holds(machines, at_once, share):
     """Of jobs that take 5; a person's number stands, and what fits nowhere is tried alone."""
     assert share_of(machines, 20, at_once, memory=5) == share
+
+
+@pytest.mark.parametrize(("machines", "told"), [([{"CPU": 0}], 1), ([{"CPU": 1, "GPU": 1}], 0)])
+def test_a_worker_for_which_no_machine_has_room_is_told(machines, told, caplog):
+    """It waits for one to join: in a cluster that starts, the head is there first."""
+    tell_if_no_room(machines, share_of(machines, 5))
+    assert len(caplog.messages) == told
 
 
 def test_the_address_of_a_cluster_is_part_of_the_name():
