@@ -11,7 +11,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from mritk.machine.process_tree import end_tree
+from mritk.machine.process_tree import end_and_clear
+
+# Seconds in which those who watch external programs remove their containers.
+CLEAR_S = 10.0
 
 
 def main(process: int, seconds: float, note: Path) -> None:
@@ -23,7 +26,7 @@ def main(process: int, seconds: float, note: Path) -> None:
         return
     with suppress(OSError):  # where the folder is gone, nobody will ask
         note.write_text("")
-    end_tree(process)
+    end_and_clear(process, CLEAR_S)
 
 
 if __name__ == "__main__":

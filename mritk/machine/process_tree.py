@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+LOOK_S = 0.1
 
 
 def end_tree(process: int) -> None:
@@ -19,6 +22,27 @@ def end_tree(process: int) -> None:
     for one in [*descendants(process), process]:
         if one != os.getpid():
             _tell(one, signal.SIGKILL)
+
+
+def end_and_clear(process: int, patience: float) -> None:
+    """Kill a process, and then what it has started, directly or not, but not this one.
+
+    Args:
+        process: The process.
+        patience: Seconds that the others have for what they do when it is gone, such as removing a
+            container that no kill of theirs would end.
+    """
+    if os.name == "nt":
+        end_tree(process)
+        return
+    _tell(process, signal.SIGSTOP)  # it starts nothing any more
+    left = [one for one in descendants(process) if one != os.getpid()]
+    _tell(process, signal.SIGKILL)
+    until = time.monotonic() + patience
+    while (left := [one for one in left if _lives(one)]) and time.monotonic() < until:
+        time.sleep(LOOK_S)
+    for one in left:
+        end_tree(one)
 
 
 def descendants(process: int) -> list[int]:
@@ -35,6 +59,14 @@ def descendants(process: int) -> list[int]:
 def _tell(process: int, what: int) -> None:
     with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
         os.kill(process, what)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:  # it has ended, or is another user's
+        return False
+    return True
 
 
 def _with_parents() -> Iterator[tuple[int, int]]:
