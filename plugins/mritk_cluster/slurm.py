@@ -17,9 +17,9 @@ SCRIPT = """\
 # The results folder must be one that all nodes share.
 {options}
 
-set -u
+{setup}set -u
 
-{setup}# The script runs on the first node, where Ray's head will be.
+# The script runs on the first node, where Ray's head will be.
 head=$(hostname -I | cut -d ' ' -f 1)
 address=${{head:-127.0.0.1}}:$((20000 + SLURM_JOB_ID % 10000))
 

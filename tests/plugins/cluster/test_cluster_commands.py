@@ -50,6 +50,8 @@ def test_without_requeue_the_job_stays_ended(mritk):
 def test_lines_of_setup_come_before_ray(mritk):
     script = script_of(mritk, "--setup", "module load cuda", "--setup", "source env/bin/activate")
     assert "\nmodule load cuda\nsource env/bin/activate\n" in script.partition("srun")[0]
+    before = script.partition("\nset -u\n")[0]
+    assert "source env/bin/activate" in before, "which may use variables that nobody has set"
 
 
 @pytest.mark.parametrize("options", [(), ("--no-requeue",), ("--setup", "module load cuda")])
