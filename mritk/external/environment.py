@@ -12,6 +12,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,8 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
         # A comma also stands between two bounds of a version: numpy>=1.20,<2.
         parts = re.split(r",(?!\s*[<>=!~])", rest)
         return Uv(tuple(part.strip() for part in parts), offline=offline)
-    if kind == "python" and rest:
-        return Interpreter(Path(rest).expanduser())
-    if "/" in text or "\\" in text:
-        return Interpreter(Path(text).expanduser())
+    place = rest if kind == "python" else text if "/" in text or "\\" in text else ""
+    if place:
+        with suppress(RuntimeError):  # ~ of a user that is not known
+            return Interpreter(Path(place).expanduser())
     raise UsageError(f"environment {text!r} names none; write {FORMS}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -37,14 +38,10 @@ class _OnThisDisk(Environment):
 
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """See :meth:`Environment.located`."""
-        words, files = [], []
-        for word in program:
-            path = Path(word).expanduser()
-            if path.is_file():
-                files.append(path.absolute())
-            words.append(str(path.absolute()) if path.is_file() else word)
         try:
-            return tuple(words), file_digests(files)
+            found = [_file(word) for word in program]
+            words = (str(file or word) for file, word in zip(found, program, strict=True))
+            return tuple(words), file_digests([file for file in found if file])
         except OSError as error:
             raise Unavailable(f"a file of the program cannot be read: {error}") from error
 
@@ -89,9 +86,10 @@ class Interpreter(_OnThisDisk):
     def _beside(self, name: str) -> str:
         """Return the path of one of the environment's programs, or of any file."""
         if Path(name).name != name:
-            if not Path(name).is_file():
+            file = _file(name)
+            if file is None:
                 raise Unavailable(f"there is no program {name}")
-            return str(Path(name).absolute())
+            return str(file)
         folder = self.python.parent
         found = shutil.which(name, path=str(folder))
         if found is None:
@@ -146,6 +144,23 @@ class Uv(_OnThisDisk):
             "requirements": list(self.requirements),
             **frozen([*self._prefix, "python"]),
         }
+
+
+def _file(word: str) -> Path | None:
+    """Return the file that a word names; None for others, such as a line of code.
+
+    Raises:
+        OSError: Its folder cannot be read.
+    """
+    try:
+        path = Path(word).expanduser()
+        return path.absolute() if path.is_file() else None
+    except RuntimeError:  # ~ of a user that is not known
+        return None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return None
 
 
 def frozen(python: Sequence[str]) -> dict[str, Any]:

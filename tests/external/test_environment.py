@@ -32,7 +32,9 @@ def test_a_text_names_an_environment(text, kind):
     assert type(find_environment(text)).__name__ == kind
 
 
-@pytest.mark.parametrize("text", ["", "conda", "docker:", "uv:", "python:"])
+@pytest.mark.parametrize(
+    "text", ["", "conda", "docker:", "uv:", "python:", "python:~no_user/bin/python", "~no_user/env"]
+)
 def test_a_text_that_names_none_is_refused_with_the_forms(text):
     with pytest.raises(UsageError, match=r"names none; write here, python:PATH"):
         find_environment(text)
@@ -140,6 +142,13 @@ def test_the_lock_of_a_script_has_all_that_it_can_import_from_its_folder(tmp_pat
     assert files("moved") == before
     (tmp_path / "moved" / "parts" / "deep" / "block.py").write_text("another block")
     assert files("moved") != before
+
+
+@pytest.mark.parametrize("word", ["import os;" + "a = 1;" * 1200, "x" * 300, "~no_user/x.py"])
+def test_words_that_no_file_can_have_as_its_name_are_no_files(word):
+    assert find_environment("here").located(["python", "-c", word]) == (("python", "-c", word), {})
+    with pytest.raises(Unavailable, match="there is no program"):
+        find_environment("here").launch([f"folder/{word}"], (), {})
 
 
 def test_files_of_one_name_are_told_apart(tmp_path):
