@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+# Where mritk is installed, there is what else is, such as modules named like some of the library:
+# it comes last.
 ROOT = Path(__file__).parents[2]
-CODE = "import sys, runpy; sys.path.insert(0, {!r}); runpy.run_module({!r}, run_name='__main__')"
+CODE = "import sys, runpy; sys.path.append({!r}); runpy.run_module({!r}, run_name='__main__')"
 
 
 def isolated(module: str) -> list[str]:
