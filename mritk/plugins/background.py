@@ -43,12 +43,18 @@ class Background:
         self._thread = Thread(target=self._work, name=f"background of {name}", daemon=True)
         self._thread.start()
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Queue ``function(*arguments)`` and return immediately."""
+    def call(self, function: Callable[..., Any], *arguments: Any, must: bool = False) -> None:
+        """Queue ``function(*arguments)`` and return immediately.
+
+        Args:
+            function: What to call.
+            arguments: With what.
+            must: Queue it even if the queue is full, such as what begins or ends a trial.
+        """
         with self._changed:
             if self._off or self._closing:
                 return
-            if len(self._waiting) >= self._capacity:
+            if len(self._waiting) >= self._capacity and not must:
                 self._dropped += 1
                 return
             self._waiting.append(partial(function, *arguments))

@@ -68,7 +68,7 @@ class MLflow:
         """Begin a run."""
         if self.background and self.runs:
             self.unfinished[trial.id] = trial
-            self.background.call(self.runs.start, trial, now())
+            self.background.call(self.runs.start, trial, now(), must=True)
 
     @hookimpl
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
@@ -82,14 +82,14 @@ class MLflow:
         if self.background and self.runs:
             self.unfinished.pop(trial.id, None)
             status = "FAILED" if outcome.error else "FINISHED"
-            self.background.call(self.runs.end, trial, status, now(), outcome.error)
+            self.background.call(self.runs.end, trial, status, now(), outcome.error, must=True)
 
     @hookimpl
     def mritk_run_finish(self) -> None:
         """End the run of a trial that was stopped as killed, and wait a little."""
         if self.background and self.runs:
             for trial in self.unfinished.values():
-                self.background.call(self.runs.end, trial, "KILLED", now())
+                self.background.call(self.runs.end, trial, "KILLED", now(), must=True)
             self.background.close()
             self.background = self.runs = None
             self.unfinished.clear()

@@ -65,12 +65,12 @@ class TensorBoard:
     def mritk_trial_finish(self, trial: Trial, outcome: Outcome) -> None:
         """End the files of a trial, with its error if it failed."""
         if self.background and self.files:
-            self.background.call(self.files.finish, trial, outcome.error)
+            self.background.call(self.files.finish, trial, outcome.error, must=True)
 
     @hookimpl
     def mritk_run_finish(self) -> None:
         """Close the files of a trial that was stopped, and wait a little."""
         if self.background and self.files:
-            self.background.call(self.files.close)
+            self.background.call(self.files.close, must=True)
             self.background.close()
             self.background = self.files = None

@@ -83,6 +83,25 @@ def test_what_does_not_fit_into_the_queue_is_dropped_and_counted(caplog):
     assert record.getMessage().endswith("buy a faster disk")
 
 
+def test_what_must_be_called_is_queued_behind_a_full_queue(caplog):
+    made, begun, go_on = [], Event(), Event()
+
+    def hang():
+        begun.set()
+        go_on.wait(60)
+
+    background = Background("mine", "remedy", capacity=1)
+    background.call(hang)
+    assert begun.wait(60)
+    for number in range(3):
+        background.call(made.append, number)
+    background.call(made.append, "the end", must=True)
+    go_on.set()
+    background.close()
+    assert made == [0, "the end"]
+    assert "2 calls were dropped" in caplog.text
+
+
 def test_a_call_that_hangs_is_left_behind_with_all_after_it(caplog, impatient):
     made, begun, go_on = [], Event(), Event()
 
