@@ -29,7 +29,8 @@ def diary_path(results: ResultsFolder, trial_id: str) -> Path:
 
 R = TypeVar("R")
 # What a killed process leaves of a trial among the claims.
-LEFT = (".epochs", ".lock")
+NOTES = (".epochs", ".over")
+LEFT = (".lock", *NOTES)
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,13 @@ def trainings(results: ResultsFolder) -> dict[str, tuple[Training, Epoch | None,
 
 
 def forget_killed(results: ResultsFolder) -> None:
-    """Remove the diaries and locks that killed processes have left."""
+    """Remove the diaries, locks and notes that killed processes have left."""
     left = {path.stem for path in (results.path / CLAIMS).glob("*.*") if path.suffix in LEFT}
     for trial_id in left:
         with claimed(results, trial_id, wait=False) as mine:  # removes the lock
             if mine:
-                diary_path(results, trial_id).unlink(missing_ok=True)
+                for suffix in NOTES:
+                    diary_path(results, trial_id).with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _read(line: bytes, kind: type[R]) -> list[R]:

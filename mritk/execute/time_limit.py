@@ -39,11 +39,11 @@ def at_most(seconds: float, note: Path) -> Iterator[None]:
         seconds: How long it may take; infinite: nobody watches.
         note: Written before, for whoever asks why.
     """
+    with suppress(OSError):
+        note.unlink(missing_ok=True)  # of an earlier attempt
     if math.isinf(seconds):
         yield
         return
-    with suppress(OSError):
-        note.unlink(missing_ok=True)  # of an earlier attempt
     command = [*isolated("mritk.execute.guard"), str(os.getpid()), str(seconds), str(note)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watching:
         try:

@@ -10,6 +10,7 @@ import torch
 
 from mritk.execute.claim import claimed
 from mritk.execute.diary import Diary, Reader, diary_path, forget_killed
+from mritk.execute.time_limit import at_most, forget_overrun, note_path
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 
@@ -62,6 +63,14 @@ def test_an_epoch_that_cannot_be_written_harms_no_trial(results):
         assert Reader(results).news("t") == []
 
 
+def test_what_ended_an_earlier_attempt_is_not_told_of_one_without_a_limit(results):
+    """A person had stopped that run before it asked."""
+    note_path(results, "t").write_text("")
+    with at_most(math.inf, note_path(results, "t")):
+        pass
+    assert not forget_overrun(results, "t")
+
+
 def test_a_half_written_line_waits_for_its_end(results):
     reader = Reader(results)
     with Diary(results, "t") as diary:
@@ -105,7 +114,7 @@ def test_a_training_that_begins_again_is_told_from_its_first_epoch(results):
 
 
 def test_what_killed_processes_have_left_is_removed_and_what_is_trained_stays(results):
-    for left in ("killed.lock", "killed.epochs", "later.lock"):
+    for left in ("killed.lock", "killed.epochs", "killed.over", "later.lock"):
         (results.path / "claims" / left).write_text("")
     with claimed(results, "t", wait=True), Diary(results, "t"):
         forget_killed(results)
