@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mritk.images.subset import Subset as Subset
     from mritk.lazy_import import lazy as lazy
     from mritk.machine.cores import available_cores as available_cores
+    from mritk.machine.cores import stated_threads as stated_threads
     from mritk.machine.host_memory import require_memory as require_memory
     from mritk.method import Epoch as Epoch
     from mritk.method import Fitted as Fitted
@@ -120,7 +121,7 @@ _PUBLIC = {
     "mritk.files.waiting": "locked",
     "mritk.files.workspace": "Workspace",
     "mritk.lazy_import": "lazy",
-    "mritk.machine.cores": "available_cores",
+    "mritk.machine.cores": "available_cores stated_threads",
     "mritk.machine.host_memory": "require_memory",
     "mritk.method": "Epoch Fitted Method Setup",
     "mritk.plugins.background": "Background",

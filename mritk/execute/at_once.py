@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 
 from mritk.images.decoded_size import sides_of_first
 from mritk.images.grid import Grid
-from mritk.machine.cores import available_cores
+from mritk.machine.cores import available_cores, stated_threads
 from mritk.machine.host_memory import available_bytes
 from mritk.protocol.recipe import Probe
 from mritk.trial import Trial
@@ -47,9 +46,7 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
         return max(1, min(gpus, len(trials)))
     if sum(map(_pixels_of, trials)) < WORTH_IT:
         return 1
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    each = int(threads) if threads.isdecimal() else 1
-    most = available_cores() // max(1, each)
+    most = available_cores() // max(1, stated_threads())
     free = available_bytes()
     if free is not None:
         most = min(most, free // max(map(host_bytes, trials), default=1))

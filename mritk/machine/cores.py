@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
@@ -23,6 +23,15 @@ def available_cores() -> int:
         cores = os.cpu_count() or 1
     quota = _quota()
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
+
+
+def stated_threads(environ: Mapping[str, str] = os.environ) -> int:
+    """Return the threads that ``OMP_NUM_THREADS`` states; 0 if it states none.
+
+    Of a list, the first number counts: the others are for loops within loops.
+    """
+    first = environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
 
 
 # As long as it takes to wake a thread, and what libgomp itself takes where there are more threads

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-from mritk.machine.cores import available_cores
+from mritk.machine.cores import available_cores, stated_threads
 
 
 def use_available_cores(jobs: int = 1, threads: int = 0) -> int:
@@ -15,6 +13,6 @@ def use_available_cores(jobs: int = 1, threads: int = 0) -> int:
     ``OMP_NUM_THREADS`` takes precedence. The number of threads changes results by rounding: to
     repeat a result, state the ``threads`` it was made with.
     """
-    if not os.environ.get("OMP_NUM_THREADS"):
+    if not stated_threads():
         torch.set_num_threads(threads or max(1, available_cores() // jobs))
     return torch.get_num_threads()

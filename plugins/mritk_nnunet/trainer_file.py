@@ -27,8 +27,9 @@ class {name}(Base):
         self.num_iterations_per_epoch = {iterations}
         self.num_val_iterations_per_epoch = {val_iterations}
         self.save_every = {save_every}
-        if device.type == "cpu" and os.environ.get("OMP_NUM_THREADS", "").isdigit():
-            torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        if device.type == "cpu" and threads.isdecimal() and int(threads):
+            torch.set_num_threads(int(threads))
         for seed in (random.seed, np.random.seed, torch.manual_seed):
             seed({seed})
 

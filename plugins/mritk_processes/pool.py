@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mritk import LostJob, jobs_beside
-from mritk_processes.share import THREADS, shares, variables_set, visible_gpus
+from mritk import LostJob, jobs_beside, stated_threads
+from mritk_processes.share import shares, variables_set, visible_gpus
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -182,11 +182,11 @@ def _live_in(environment: dict[str, str]) -> None:
     """Take over the environment of the run; the process that this one is forked from is older."""
     os.environ.clear()
     os.environ.update(environment)
-    threads = environment.get(THREADS, "").partition(",")[0]
-    if threads.isdigit() and "torch" in sys.modules:  # which has read the variable at its import
+    threads = stated_threads(environment)
+    if threads and "torch" in sys.modules:  # which has read the variable at its import
         import torch
 
-        torch.set_num_threads(int(threads))
+        torch.set_num_threads(threads)
 
 
 def _end_with_parent() -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from mritk import available_cores
+from mritk import available_cores, stated_threads
 
 THREADS = "OMP_NUM_THREADS"
 GPUS = "CUDA_VISIBLE_DEVICES"
@@ -31,7 +31,7 @@ def shares(count: int, gpus: Sequence[str]) -> list[dict[str, str]]:
     the data may lie (Python 3.11 and later).
     """
     given = {"PYTHONSAFEPATH": "1"}
-    if not os.environ.get(THREADS):
+    if not stated_threads():
         given[THREADS] = str(max(1, available_cores() // count))
     return [
         {**given, **({GPUS: gpus[number % len(gpus)]} if gpus else {})} for number in range(count)

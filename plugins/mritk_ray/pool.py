@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mritk import LostJob, Unavailable, available_cores, jobs_beside
+from mritk import LostJob, Unavailable, available_cores, jobs_beside, stated_threads
 from mritk_ray.share import Share, share_of, tell_if_no_room
 from mritk_ray.upload import not_uploaded, working_folder
 
@@ -273,7 +273,7 @@ def _environment(cores: int, without: Sequence[str] = ()) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith(PASSED_ON) and name not in without
     }
-    return {THREADS: os.environ.get(THREADS) or str(cores), **given}
+    return {THREADS: os.environ[THREADS] if stated_threads() else str(cores), **given}
 
 
 @contextmanager

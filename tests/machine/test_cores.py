@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mritk.machine import cores
-from mritk.machine.cores import available_cores, wait_without_spinning
+from mritk.machine.cores import available_cores, stated_threads, wait_without_spinning
 
 
 @pytest.fixture
@@ -85,3 +85,12 @@ def test_threads_do_not_spin_unless_the_person_says_how_they_wait(given, spins):
     environ = dict(given)
     wait_without_spinning(environ)
     assert environ.get("GOMP_SPINCOUNT") == spins
+
+
+@pytest.mark.parametrize(
+    ("text", "threads"),
+    [("3", 3), ("2,1", 2), (" 2 , 1", 2), ("0", 0), ("", 0), ("-1", 0), ("many", 0), ("²", 0)],
+)
+def test_a_list_of_threads_states_its_first_and_what_is_none_states_nothing(text, threads):
+    assert stated_threads({"OMP_NUM_THREADS": text}) == threads
+    assert stated_threads({}) == 0

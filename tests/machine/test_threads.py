@@ -27,6 +27,7 @@ def test_a_person_who_says_how_many_knows_why(monkeypatch):
     assert use_available_cores(2) == 3
 
 
-def test_an_empty_wish_is_none(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "")
+@pytest.mark.parametrize("wish", ["", "0", "many"])
+def test_a_wish_for_no_threads_is_none(monkeypatch, wish):
+    monkeypatch.setenv("OMP_NUM_THREADS", wish)
     assert use_available_cores(2) == 4
