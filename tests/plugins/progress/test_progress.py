@@ -119,6 +119,16 @@ def test_the_bar_moves_forward_from_nothing_to_all(terminal):
     assert 12 in shown, "one of four epochs of one of two trials"
 
 
+@pytest.mark.parametrize("planned", [0, 1])
+def test_more_epochs_than_planned_count_as_one_trial(terminal, planned):
+    progress = Progress()
+    progress.mritk_run_start(plan(2))
+    progress.mritk_trial_start(FakeTrial("t"), 1, 2)
+    progress.mritk_epoch_end(FakeTrial("t"), epoch(3, planned))
+    assert " 50%|" in frames(terminal)[-1]
+    progress.mritk_run_finish([])
+
+
 def test_a_trial_that_stops_early_counts_as_whole(terminal):
     progress = Progress()
     progress.mritk_run_start(plan(2))
