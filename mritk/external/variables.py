@@ -38,8 +38,17 @@ KNOWN = frozenset(
         "no_proxy",
         "XDG_CACHE_HOME",
         "XDG_RUNTIME_DIR",
+        # Where the clients of container engines find their engine, its images and their settings.
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
         "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_CERT_PATH",
         "CONTAINER_HOST",
+        "CONTAINERS_CONF",
+        "CONTAINERS_STORAGE_CONF",
     ]
 )
 BEGINNINGS = ("LC_", "LANG", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PIP_", "UV_")

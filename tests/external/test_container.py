@@ -43,6 +43,16 @@ def test_a_folder_with_a_colon_cannot_be_mounted(engine, name):
         find_environment(name).launch([], [Mount(Path("/data/a:b"), "/input")], {})
 
 
+@pytest.mark.parametrize(
+    "name", ["DOCKER_CONTEXT", "DOCKER_CERT_PATH", "XDG_DATA_HOME", "CONTAINERS_STORAGE_CONF"]
+)
+def test_an_engine_is_told_where_its_images_are(engine, monkeypatch, name):
+    image = json.dumps([{"Id": "sha256:" + "ab" * 32}])
+    engine("docker", f"[ \"${name}\" = /there ] && echo '{image}'")
+    monkeypatch.setenv(name, "/there")
+    assert find_environment("docker:entrant").lock()["digest"] == "ab" * 32
+
+
 def test_a_file_of_apptainer_is_run_or_asked_for_a_program(engine, tmp_path):
     engine("apptainer", "echo 'apptainer version 1.3.4'")
     image = tmp_path / "entrant.sif"
