@@ -74,7 +74,7 @@ class Container(Environment):
     ) -> Launch:
         gpu = ["--nv"] if device.startswith("cuda") else []
         known = {**device_variables(device), **variables}
-        bound = [word for mount in mounts for word in ("--bind", _bound(mount))]
+        bound = [word for mount in mounts for word in ("--bind", _bound(mount, ","))]
         told = [word for name, value in known.items() for word in ("--env", f"{name}={value}")]
         verb = "exec" if _names_program(program) else "run"
         alone = ["--containall", "--no-home", *_without_network()]
@@ -203,12 +203,15 @@ def _without_network() -> tuple[str, ...]:
     return ("--net", "--network", "none")
 
 
-def _bound(mount: Mount) -> str:
-    if ":" in str(mount.host)[len(mount.host.drive) :]:
-        raise UsageError(
-            f"{mount.host} has a colon in its name, at which container engines divide a mount; "
-            "rename the folder, or use another one"
-        )
+def _bound(mount: Mount, also: str = "") -> str:
+    """Return a mount in words; its name must not have a colon, nor what else divides them."""
+    names = {":": "colon", ",": "comma"}
+    for mark in (":", *also):
+        if mark in str(mount.host)[len(mount.host.drive) :]:
+            raise UsageError(
+                f"{mount.host} has a {names[mark]} in its name, at which container engines divide "
+                "a mount; rename the folder, or use another one"
+            )
     return f"{mount.host}:{mount.inside}:{'rw' if mount.writable else 'ro'}"
 
 

@@ -43,6 +43,18 @@ def test_a_folder_with_a_colon_cannot_be_mounted(engine, name):
         find_environment(name).launch([], [Mount(Path("/data/a:b"), "/input")], {})
 
 
+def test_apptainer_divides_at_a_comma_and_docker_does_not(engine, tmp_path):
+    mounts = [Mount(Path("/data/a,b"), "/input")]
+    engine("docker")
+    assert (
+        "/data/a,b:/input:ro" in find_environment("docker:entrant").launch([], mounts, {}).command
+    )
+    engine("apptainer")
+    (tmp_path / "entrant.sif").touch()
+    with pytest.raises(UsageError, match="/data/a,b has a comma in its name"):
+        find_environment(f"apptainer:{tmp_path / 'entrant.sif'}").launch([], mounts, {})
+
+
 @pytest.mark.parametrize(
     "name", ["DOCKER_CONTEXT", "DOCKER_CERT_PATH", "XDG_DATA_HOME", "CONTAINERS_STORAGE_CONF"]
 )
