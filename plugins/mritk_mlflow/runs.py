@@ -43,7 +43,11 @@ class Runs:
         self._open: dict[str, OpenRun] = {}
 
     def start(self, trial: Trial, at: int) -> None:
-        """Create a run, with the trial's place in the benchmark as parameters."""
+        """Create a run, with the trial's place in the benchmark as parameters.
+
+        An open one of the trial ends: it ran out of memory beside others, and begins again alone.
+        """
+        self.end(trial, "KILLED", at)
         client, experiment = self._connect()
         tags = {"mritk.trial_id": trial.id, "mritk.fingerprint": trial.protocol.fingerprint}
         created = client.create_run(experiment, start_time=at, tags=tags, run_name=str(trial))

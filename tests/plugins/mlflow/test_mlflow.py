@@ -170,6 +170,19 @@ def trial_of_no_data():
 
 
 @pytest.mark.slow
+def test_a_trial_that_begins_again_leaves_no_run_open(database):
+    """It had run out of memory beside others."""
+    from mritk_mlflow.runs import Runs
+
+    trial, runs = trial_of_no_data(), Runs(database, "mritk")
+    runs.start(trial, 1)
+    runs.epoch(trial, Epoch(1, 2, "all", 1e-3, 0.7, 0.6, 0.6, 0.1), 2)
+    runs.start(trial, 3)
+    runs.end(trial, "FINISHED", 4)
+    assert [run.info.status for run in runs_in(database)] == ["KILLED", "FINISHED"]
+
+
+@pytest.mark.slow
 def test_fast_epochs_travel_together(server):
     """A server in the next town must keep up with epochs of milliseconds."""
     from mritk_mlflow.runs import Runs
