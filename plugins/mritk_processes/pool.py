@@ -200,4 +200,10 @@ def _end_with_parent() -> None:
 
 
 def _ended(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # those for real time have none
+        name = f"signal {-code}"
+    return f"was killed by {name}"

@@ -13,7 +13,7 @@ import pytest
 
 from mritk import LostJob
 from mritk.store.folder import ResultsFolder
-from mritk_processes.pool import run
+from mritk_processes.pool import _ended, run
 
 DYING = """
 import os
@@ -75,6 +75,18 @@ def cube_or_die(number):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
     assert results(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (3, "ended with code 3"),
+        (-9, "was killed by SIGKILL"),
+        (-40, "was killed by signal 40"),
+    ],
+)
+def test_how_a_worker_ended_is_told_whatever_ended_it(code, told):
+    assert _ended(code) == told
 
 
 @pytest.mark.slow
