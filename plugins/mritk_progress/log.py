@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 
 from mritk_progress.rows import duration
@@ -37,31 +37,35 @@ class ProgressLog:
         self._now = "no trial finished yet"
         self._finished = 0
         self._foretold = False
+        self._changing = RLock()  # trials change while the thread looks at them
         self._closed = Event()
         self._thread = Thread(target=self._tell_each_minute, name="progress", daemon=True)
         self._thread.start()
 
     def start_trial(self, trial: Hashable, kind: Hashable, text: str) -> None:
         """Keep a trial that begins for the next line."""
-        self._running.add(trial)
-        self._now = text
-        self._time.start(trial, kind)
+        with self._changing:
+            self._running.add(trial)
+            self._now = text
+            self._time.start(trial, kind)
 
     def end_epoch(self, trial: Hashable, epoch: Epoch, text: str) -> None:
         """Keep an epoch for the next line; after the second one, the time left can be told."""
-        self._now = text
-        live = self._time.epoch(trial, epoch)
-        if live and not self._foretold and epoch.epoch >= min(2, epoch.epochs):
-            self._foretold = True
-            self._tell_now()
+        with self._changing:
+            self._now = text
+            live = self._time.epoch(trial, epoch)
+            if live and not self._foretold and epoch.epoch >= min(2, epoch.epochs):
+                self._foretold = True
+                self._tell_now()
 
     def finish_trial(self, trial: Hashable, row: str) -> None:
         """Leave the row of a trial, and the time left."""
-        self._finished, self._foretold = self._finished + 1, True
-        self._running.discard(trial)
-        self._time.finish(trial)
-        self._now = f"{self._finished} of {self._total} trials finished"
-        _tell(f"{row}{self._left()}")
+        with self._changing:
+            self._finished, self._foretold = self._finished + 1, True
+            self._running.discard(trial)
+            self._time.finish(trial)
+            self._now = f"{self._finished} of {self._total} trials finished"
+            _tell(f"{row}{self._left()}")
 
     def close(self) -> None:
         """Stop telling."""
@@ -73,9 +77,10 @@ class ProgressLog:
             self._tell_now()
 
     def _tell_now(self) -> None:
-        running = len(self._running)
-        several = f"{running} trials running, " if running > 1 else ""
-        _tell(f"{several}{self._now}{self._left()}")
+        with self._changing:
+            running = len(self._running)
+            several = f"{running} trials running, " if running > 1 else ""
+            _tell(f"{several}{self._now}{self._left()}")
 
     def _left(self) -> str:
         seconds = self._time.left()

@@ -11,6 +11,7 @@ import select
 import struct
 import termios
 import time
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -340,3 +341,33 @@ def test_moments_of_a_run_without_a_bar_are_ignored():
     progress.mritk_trial_start(FakeTrial("t"), 1, 1)
     progress.mritk_trial_finish(FakeTrial("t"), outcome())
     progress.mritk_run_finish([])
+
+
+class Noticed(str):
+    """Does something, once, when it is looked up."""
+
+    def __hash__(self):
+        act, Noticed.act = Noticed.act, None
+        if act is not None:
+            act()
+        return super().__hash__()
+
+    act = None
+
+
+def test_a_trial_may_begin_while_the_line_of_the_minute_is_told(file):
+    kind = Noticed("a")
+    log = ProgressLog([kind] * 3, interval=3600)
+    log.start_trial("one", kind, "one begins")
+    other = Thread(target=log.start_trial, args=("two", "b", "two begins"))
+
+    def begin():
+        other.start()
+        other.join(0.2)
+
+    Noticed.act = begin
+    log._tell_now()
+    other.join()
+    log._tell_now()
+    log.close()
+    assert file.getvalue() == "one begins\n2 trials running, two begins\n"
