@@ -11,7 +11,6 @@ import select
 import struct
 import termios
 import time
-from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -118,16 +117,6 @@ def test_the_bar_moves_forward_from_nothing_to_all(terminal):
     assert shown[-1] == 100
     assert 50 in shown, "one of two trials"
     assert 12 in shown, "one of four epochs of one of two trials"
-
-
-@pytest.mark.parametrize("planned", [0, 1])
-def test_more_epochs_than_planned_count_as_one_trial(terminal, planned):
-    progress = Progress()
-    progress.mritk_run_start(plan(2))
-    progress.mritk_trial_start(FakeTrial("t"), 1, 2)
-    progress.mritk_epoch_end(FakeTrial("t"), epoch(3, planned))
-    assert " 50%|" in frames(terminal)[-1]
-    progress.mritk_run_finish([])
 
 
 def test_a_trial_that_stops_early_counts_as_whole(terminal):
@@ -341,33 +330,3 @@ def test_moments_of_a_run_without_a_bar_are_ignored():
     progress.mritk_trial_start(FakeTrial("t"), 1, 1)
     progress.mritk_trial_finish(FakeTrial("t"), outcome())
     progress.mritk_run_finish([])
-
-
-class Noticed(str):
-    """Does something, once, when it is looked up."""
-
-    def __hash__(self):
-        act, Noticed.act = Noticed.act, None
-        if act is not None:
-            act()
-        return super().__hash__()
-
-    act = None
-
-
-def test_a_trial_may_begin_while_the_line_of_the_minute_is_told(file):
-    kind = Noticed("a")
-    log = ProgressLog([kind] * 3, interval=3600)
-    log.start_trial("one", kind, "one begins")
-    other = Thread(target=log.start_trial, args=("two", "b", "two begins"))
-
-    def begin():
-        other.start()
-        other.join(0.2)
-
-    Noticed.act = begin
-    log._tell_now()
-    other.join()
-    log._tell_now()
-    log.close()
-    assert file.getvalue() == "one begins\n2 trials running, two begins\n"

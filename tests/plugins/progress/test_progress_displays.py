@@ -1,0 +1,50 @@
+"""The bar and the lines by themselves, in moments that are not usual."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import pytest
+
+from mritk.method import Epoch
+from mritk_progress.bar import ProgressBar
+from mritk_progress.log import ProgressLog
+
+
+@pytest.mark.parametrize("planned", [0, 1])
+def test_more_epochs_than_planned_count_as_one_trial(capsys, planned):
+    bar = ProgressBar(2)
+    bar.start_trial("one", "a", "one begins")
+    bar.end_epoch("one", Epoch(3, planned, "all", 1e-3, 0.1, 0.7, 0.6, 1.0), "an epoch ends")
+    bar.close()
+    assert " 50%|" in capsys.readouterr().err
+
+
+class Noticed(str):
+    """Does something, once, when it is looked up."""
+
+    act = None
+
+    def __hash__(self):
+        act, Noticed.act = Noticed.act, None
+        if act is not None:
+            act()
+        return super().__hash__()
+
+
+def test_a_trial_may_begin_while_the_line_of_the_minute_is_told(capsys):
+    kind = Noticed("a")
+    log = ProgressLog([kind] * 3, interval=3600)
+    log.start_trial("one", kind, "one begins")
+    other = Thread(target=log.start_trial, args=("two", "b", "two begins"))
+
+    def begin():
+        other.start()
+        other.join(0.2)
+
+    Noticed.act = begin
+    log._tell_now()
+    other.join()
+    log._tell_now()
+    log.close()
+    assert capsys.readouterr().err == "one begins\n2 trials running, two begins\n"
