@@ -7,14 +7,18 @@ import torch
 from mritk.machine.seeding import seed_draws
 from mritk.method import Setup
 
+# Air is 0, as around a head without its skull, if so much of an image is; else 0 is a value of the
+# scanner's noise among others, and all of the image has its part in the scores.
+AIR = 0.1
+
 
 def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> torch.Tensor:
     """Return a batch as the augmentation of a trial changes it.
 
     Z-scores (``InputContract(intensity="zscore")``) are those of what is not 0. Brightness or noise
     that is added everywhere would make air a part of the head, and shift and shrink all scores of
-    the images that it happens to. So what was 0, or has come in from beyond the image, is 0
-    afterwards. nnU-Net masks likewise, behind its augmentation.
+    the images that it happens to. So where air is 0, it is 0 afterwards, and so is what has come in
+    from beyond the image. nnU-Net masks likewise, behind its augmentation.
 
     Args:
         images: (N, C, *spatial) in [0, 1], on the device.
@@ -34,14 +38,16 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
 
     if setup.require_backbone().input.intensity != "zscore":
         return applied(images)
+    around = [*images.shape[:2], *[1] * (images.ndim - 2)]
+    head = images != 0
+    masked = (head.flatten(2).sum(dim=2) < (1 - AIR) * images[0, 0].numel()).reshape(around)
     # Where the head has been moved to, its mask tells by the same draws; shading and noise are told
     # from it by what becomes of an even image, and of none.
-    mask, full, empty = (
-        applied(batch)
-        for batch in ((images != 0).to(images), torch.ones_like(images), torch.zeros_like(images))
+    mask, full, empty = map(
+        applied, (head.to(images), torch.ones_like(images), torch.zeros_like(images))
     )
     span = full - empty
     inside = (span > 0) & (mask - empty > span / 2)
     # An augmentation of photographs may leave nothing of a mask, by inverting it, say.
-    told = inside.flatten(2).any(dim=2).reshape(*inside.shape[:2], *[1] * (inside.ndim - 2))
-    return torch.where(inside | ~told, applied(images), 0)
+    masked &= inside.flatten(2).any(dim=2).reshape(around)
+    return torch.where(inside | ~masked, applied(images), 0)
