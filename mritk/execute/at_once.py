@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 
 from mritk.images.decoded_size import sides_of_first
@@ -46,7 +47,7 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
         return max(1, min(gpus, len(trials)))
     if sum(map(_pixels_of, trials)) < WORTH_IT:
         return 1
-    most = available_cores() // max(1, stated_threads())
+    most = available_cores() // max(1, stated_threads(os.environ))
     free = available_bytes()
     if free is not None:
         most = min(most, free // max(map(host_bytes, trials), default=1))

@@ -25,7 +25,7 @@ def available_cores() -> int:
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
-def stated_threads(environ: Mapping[str, str] = os.environ) -> int:
+def stated_threads(environ: Mapping[str, str]) -> int:
     """Return the threads that ``OMP_NUM_THREADS`` states; 0 if it states none.
 
     Of a list, the first number counts: the others are for loops within loops.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from mritk.machine.cores import available_cores, stated_threads
@@ -13,6 +15,6 @@ def use_available_cores(jobs: int = 1, threads: int = 0) -> int:
     ``OMP_NUM_THREADS`` takes precedence. The number of threads changes results by rounding: to
     repeat a result, state the ``threads`` it was made with.
     """
-    if not stated_threads():
+    if not stated_threads(os.environ):
         torch.set_num_threads(threads or max(1, available_cores() // jobs))
     return torch.get_num_threads()

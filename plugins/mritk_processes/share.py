@@ -31,7 +31,7 @@ def shares(count: int, gpus: Sequence[str]) -> list[dict[str, str]]:
     the data may lie (Python 3.11 and later).
     """
     given = {"PYTHONSAFEPATH": "1"}
-    if not stated_threads():
+    if not stated_threads(os.environ):
         given[THREADS] = str(max(1, available_cores() // count))
     return [
         {**given, **({GPUS: gpus[number % len(gpus)]} if gpus else {})} for number in range(count)

@@ -273,7 +273,7 @@ def _environment(cores: int, without: Sequence[str] = ()) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith(PASSED_ON) and name not in without
     }
-    return {THREADS: os.environ[THREADS] if stated_threads() else str(cores), **given}
+    return {THREADS: os.environ[THREADS] if stated_threads(os.environ) else str(cores), **given}
 
 
 @contextmanager
