@@ -39,6 +39,7 @@ def test_every_block_is_a_file_a_command_or_output():
     }
 
 
+@pytest.mark.slow
 def test_what_the_tutorial_shows_of_checks_is_what_they_print(mritk, tmp_path):
     text = TUTORIAL.read_text(encoding="utf-8")
     files = {block["file"]: block["text"] for block in BLOCK.finditer(text) if block["file"]}

@@ -145,6 +145,7 @@ def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
     assert mritk("compare", base, base).code == 3
 
 
+@pytest.mark.slow
 def test_the_gate_may_be_of_some_datasets_or_protocols(mritk, make_record, tmp_path):
     bands = make_record(id="aaaa")
     rings = make_record(id="bbbb", dataset="rings", dataset_fingerprint="of rings")

@@ -89,6 +89,7 @@ def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, a
         assert mritk("differences", folder, "--across", "datasets", "--metric", "dice").code == 0
 
 
+@pytest.mark.slow
 def test_one_name_for_two_augmentations_is_no_row(mritk, store):
     trials = [
         made_trial(name, right, dataset=f"set{d}", dataset_fingerprint=str(d) * 64)

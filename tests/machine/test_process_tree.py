@@ -36,6 +36,7 @@ def test_a_process_of_another_user_does_not_keep_the_others_alive(monkeypatch):
     assert told == [(7, signal.SIGSTOP), (9, signal.SIGKILL), (7, signal.SIGKILL)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_what_clears_up_behind_a_process_has_time_for_it(tmp_path):
     cleared = tmp_path / "cleared"

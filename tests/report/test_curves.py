@@ -221,6 +221,7 @@ def test_one_name_for_two_augmentations_is_refused(varied_records):
         curve(board.tables, board.tables[0].metrics[0])
 
 
+@pytest.mark.slow
 def test_plot_draws_no_curve_of_several_metrics(varied_records, make_record, mritk, tmp_path):
     folder = ResultsFolder(tmp_path / "results")
     ages = make_record(task=Regression(unit="years"))

@@ -10,6 +10,7 @@ from mritk.method import Epoch
 from mritk.store.trial_file import UnstorableTrial, read_trial, write_trial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "length"), [(1500, 4), (3000, 7), (200, 900), (600, 40)])
 def test_any_number_of_columns_comes_back(make_record, tmp_path, count, length):
     names = [f"{number:0{length}d}" for number in range(count)]

@@ -52,6 +52,7 @@ def test_pseudonyms_depend_on_the_names_only():
     assert sorted(pseudonyms("abcdef", "p{}").values()) == [f"p{i}" for i in range(1, 7)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="others allow no such names")
 def test_a_patient_folder_whose_name_is_not_utf_8_has_a_pseudonym(
     write_series, make_head, tmp_path
@@ -225,6 +226,7 @@ def test_folders_can_be_the_patients(cohort):
         read_collection(root, rule="folder")
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_part_inside_of_a_class_is_no_patient(write_series, make_head, tmp_path):
     for seed, name in enumerate(f"{c}/{p}" for c in "ab" for p in ("Training", "Testing")):
         for one in (f"{seed}x", f"{seed}y"):
