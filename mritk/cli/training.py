@@ -30,7 +30,7 @@ def train(
     """
     if not plan.todo:
         from mritk.execute.agenda import announced
-        from mritk.execute.claim import CLAIMS
+        from mritk.store.claims import CLAIMS
         from mritk.store.view import stale_view
 
         left = (results.path / CLAIMS).is_dir()

@@ -126,10 +126,14 @@ def _verdict(change: Change) -> str:
 
 def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
     """Return the comparison as JSON-able data; undefined numbers are null."""
+
+    def named(changes: Sequence[Change]) -> list[str]:
+        return [f"{found.row(change)}: {change.metric.name}" for change in changes]
+
     return {
         "exit_code": int(found.exit_code),
-        "regressions": [f"{found.row(change)}: {change.metric.name}" for change in found.broken],
-        "worse": [f"{found.row(change)}: {change.metric.name}" for change in found.worse],
+        "regressions": named(found.broken),
+        "worse": named(found.worse),
         "changes": [
             {
                 "row": change.row,
@@ -143,8 +147,8 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             }
             for change in found.changes
         ],
-        "undefined": [f"{found.row(change)}: {change.metric.name}" for change in found.undefined],
-        "not_tested": [f"{found.row(change)}: {change.metric.name}" for change in found.untested],
+        "undefined": named(found.undefined),
+        "not_tested": named(found.untested),
         "unused_metrics": list(found.unused),
         "missing": found.pairs.missing,
         "unscored": found.pairs.unscored,

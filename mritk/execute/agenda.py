@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import forget_killed
+from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 from mritk.trial import Trial
 

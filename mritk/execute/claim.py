@@ -16,11 +16,9 @@ from mritk.errors import Stopped
 from mritk.execute.away import wait_for
 from mritk.execute.notice import Notice
 from mritk.files.waiting import locked
-from mritk.store.claims import CLAIMS, claim_path, is_claimed
+from mritk.store.claims import claim_path
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
-
-__all__ = ["CLAIMS", "claimed", "finished_meanwhile", "is_claimed", "stamp_of"]
 
 logger = logging.getLogger("mritk")
 

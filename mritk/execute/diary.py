@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mritk.execute.claim import CLAIMS, claimed, is_claimed
+from mritk.execute.claim import claimed
 from mritk.method import Epoch
+from mritk.store.claims import CLAIMS, is_claimed
 from mritk.store.folder import ResultsFolder
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from mritk.errors import ExitCode
 from mritk.execute.attempts import ATTEMPTS, Attempts
 from mritk.execute.away import when_there
-from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
 from mritk.execute.job import Done, Job
@@ -26,6 +25,7 @@ from mritk.execute.trial_record import record_of
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
+from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
 from mritk.store.provenance import collect

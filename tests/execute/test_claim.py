@@ -12,8 +12,9 @@ import filelock
 import pytest
 
 from mritk.errors import Stopped
-from mritk.execute.claim import CLAIMS, claimed, finished_meanwhile, stamp_of
+from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.notice import Notice
+from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 
 # Holds the claim to a trial, as a run in another process does, until it is killed.
