@@ -108,13 +108,17 @@ class Comparisons:
         ]
 
     @property
+    def complete(self) -> bool:
+        """Whether everything that the two folders hold was compared and tested."""
+        lacking = (*self.pairs.lacking, self.undefined, self.untested, self.unused)
+        return bool(self.changes) and not any(lacking)
+
+    @property
     def exit_code(self) -> ExitCode:
         """1 if evidence shows a regression; else 4 if something could not be tested; else 0."""
         if self.broken:
             return ExitCode.GATE_FAILED
-        lacking = (*self.pairs.lacking, self.undefined, self.untested, self.unused)
-        complete = bool(self.changes) and not any(lacking)
-        return ExitCode.OK if complete else ExitCode.UNAVAILABLE
+        return ExitCode.OK if self.complete else ExitCode.UNAVAILABLE
 
 
 def compare_folders(

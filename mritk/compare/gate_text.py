@@ -59,7 +59,7 @@ def headline(found: Comparisons) -> str:
     if len(found.untested) + len(found.undefined) == len(found.changes):
         return "**Nothing could be tested.** A regression is neither detected nor ruled out."
     verdict = "No rule is broken" if found.ruled else "No regression detected"
-    words = [f"**{verdict}{' in tested rows' if found.untested else ''}.**"]
+    words = [f"**{verdict}{'' if found.complete else ' in what could be tested'}.**"]
     if found.worse:
         worse = ", ".join(f"{found.row(c)} ({c.metric.label})" for c in found.worse)
         words.append(f"Significantly worse, but by no rule: {worse}.")

@@ -304,6 +304,12 @@ def test_the_text_says_first_what_the_gate_says(make_trial):
     assert "fold 0, seed 0 is missing in the head" in missing
 
 
+def test_a_pass_says_if_something_could_not_be_compared(make_trial):
+    lacking = compared([make_trial(), make_trial(seed=1)], [make_trial()])
+    assert lacking.exit_code == ExitCode.UNAVAILABLE
+    assert headline(lacking).startswith("**No regression detected in what could be tested.**")
+
+
 def test_the_data_hold_what_the_text_holds(make_trial):
     found = compared([make_trial(0.9)], [make_trial(0.6, draw=1)])
     data = json.loads(json.dumps(comparisons_as_data(found)))
