@@ -153,6 +153,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     if not board.tables and not board.damaged:
         say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return ExitCode.NOTHING_TO_DO
+    board.require_metrics(options["metrics"])
     _write(board, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")

@@ -77,6 +77,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
+    board.require_metrics(metrics)
     there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
     pictures, remarks = _pictures(app, board, options)

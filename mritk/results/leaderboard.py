@@ -71,9 +71,8 @@ def build_leaderboard(
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A grouping that does not exist; no metric that fits a table's task, or a metric
-            that fits no table's; ``by`` or ensembles, and trials without records; no table allows
-            any of the ensembles.
+        UsageError: A grouping that does not exist, or no metric that fits the task; ``by`` or
+            ensembles, and trials without records; no table allows any of the ensembles.
     """
     analysis = analysis or Analysis()
     keys = table_keys(group_by)
@@ -91,14 +90,11 @@ def build_leaderboard(
             unscored.append(trial.id if isinstance(trial, TrialRecord) else trial.facts.id)
             continue
         scored += _parts(trial, analysis)
-    tables: list[Table] = []
+    tables = []
     for named, members in sorted(divided(scored, keys, analysis.by), key=_order):
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
-    shown = {metric.name for table in tables for metric in table.metrics}
-    if tables and (unused := [name for name in metrics if name not in shown]):
-        raise UsageError(_foreign(unused, tables[0].task, tables[0].keys["dataset"], analysis))
     rows = [row for table in tables for row in table.rows]
     if analysis.ensembles and rows and not any(row.derived for row in rows):
         raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
@@ -156,7 +152,10 @@ def _columns(
     if names and not columns:
         foreign = list(names)
     if foreign:
-        raise UsageError(_foreign(foreign, task, dataset, analysis))
+        raise UsageError(
+            f"{not_of_the_task(foreign, task, dataset)}; use one of {', '.join(known)}, or select "
+            "other data with --dataset (leaderboard, differences, plot)"
+        )
     columns = columns or ([known[RECALL]] if analysis.by_class else list(metrics_of(task)))
     if sort:
         columns = [known[sort], *(m for m in columns if m.name != sort)]
@@ -171,15 +170,6 @@ def _columns(
             "metric first"
         )
     return columns
-
-
-def _foreign(names: Sequence[str], task: Task, dataset: str, analysis: Analysis) -> str:
-    """Say that a task has none of these metrics, and which it has."""
-    known = [m.name for m in metrics_of(task, extra=analysis.extra_metrics, shown=False)]
-    return (
-        f"{not_of_the_task(names, task, dataset)}; use one of {', '.join(known)}, or select other "
-        "data with --dataset (leaderboard, differences, plot)"
-    )
 
 
 def _table(

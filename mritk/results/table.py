@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk.errors import ExitCode
+from mritk.errors import ExitCode, UsageError
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
@@ -243,6 +243,20 @@ class Leaderboard:
     damaged: Sequence[str] = ()
     exit_code: ExitCode = ExitCode.OK
     unscored: Sequence[str] = ()
+
+    def require_metrics(self, names: Sequence[str]) -> None:
+        """Raise an error if no table has one of these metrics: its column would not be missed.
+
+        Raises:
+            UsageError: Tables, and a metric of none of their tasks.
+        """
+        shown = {metric.name for table in self.tables for metric in table.metrics}
+        if self.tables and (unused := [name for name in names if name not in shown]):
+            kinds = " or ".join(dict.fromkeys(table.task.kind for table in self.tables))
+            are = "are no metrics" if len(unused) > 1 else "is no metric"
+            raise UsageError(
+                f"{' and '.join(unused)} {are} of {kinds}; remove --metric {unused[0]}"
+            )
 
     def nothing_in(self, results: Path, what: str = "trials") -> str:
         """Return why there is no table of ``what`` was asked for in a results folder."""

@@ -167,6 +167,9 @@ def test_another_metric_may_sort(mritk, results):
     assert losses == sorted(losses)
     assert table["sorted_by"] == "log_loss"
     assert mritk("leaderboard", results, "--sort", "mae").code == 2
+    for command in ("leaderboard", "report"):
+        ended = mritk(command, results, "--metric", "mcc", "--metric", "mae")
+        assert "mae is no metric of classification; remove --metric mae" in ended.err
 
 
 @pytest.mark.slow
