@@ -62,6 +62,10 @@ class Recent(Generic[K, T]):
 
 def _of_the_file(error: BaseException) -> bool:
     """Whether an exception says that a file is corrupt, not that the system could not read it."""
-    cause = error.__cause__
-    system = isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno)
-    return isinstance(error, (DataError, ValueError)) and not system
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, MemoryError) or (isinstance(chain, OSError) and chain.errno):
+            return False
+        # ``from None`` hides from people what went before, such as the name of a patient.
+        chain = chain.__cause__ or chain.__context__
+    return isinstance(error, (DataError, ValueError))

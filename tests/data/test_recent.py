@@ -63,6 +63,29 @@ def test_what_may_not_come_again_is_forgotten(error):
     assert recent("a") == "a"
 
 
+def test_an_error_of_the_system_counts_however_deep_it_lies_or_hidden_it_is():
+    made = []
+
+    def hidden(key):
+        made.append(key)
+        try:
+            raise OSError(116, "Stale file handle")
+        except OSError:
+            raise DataError("slice 1 cannot be decoded") from None
+
+    def deep(key):
+        made.append(key)
+        raise data_error(data_error(OSError(5, "Input/output error")))
+
+    for make in (hidden, deep):
+        made.clear()
+        recent = Recent(make)
+        for _ in range(2):
+            with pytest.raises(DataError):
+                recent("a")
+        assert made == ["a", "a"]
+
+
 def test_a_corrupt_file_is_remembered_though_gzip_calls_it_an_error_of_the_system():
     made = []
 
