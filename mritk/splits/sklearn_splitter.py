@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class FoldSplitter:
 
         Raises:
             DataError: The rule cannot divide these samples, some have no class or no patient, or
-                the columns differ in length.
+                the columns differ in length or have more dimensions.
         """
         for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
             if self.rule.limits_training:
@@ -90,7 +90,7 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     count = len(targets) if rows is None else shape[0] if shape else len(rows)
     _require_known(y, count, "y", "class or value, so no fold can be stratified; leave them out")
     if groups is not None:
-        groups = list(groups)
+        groups = _listed(groups)
         what = "group, so it is unknown whose they are; give each its patient, or pass no groups"
         _require_known(groups, count, "groups", what)
     # Zero-padded, so that the order of ids is the order of rows.
@@ -108,6 +108,15 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
         raise DataError(f"y has no classes that can be told apart: {error}") from error
     task = Classification(tuple(map(str, classes)))
     return Samples(ids, indices, task, read, None, patients=patients)
+
+
+def _listed(groups: Any) -> list[Any]:
+    """Return groups as a list, refused where an entry is a row of several values."""
+    single = not isinstance(groups, Iterable) or getattr(groups, "ndim", 1) == 0
+    values = [] if single else list(groups)
+    if single or any(isinstance(value, np.ndarray) and value.size > 1 for value in values):
+        raise DataError("groups is no column of values; give one patient for each sample")
+    return values
 
 
 def _require_known(values: Sequence[Any], count: int, name: str, what: str) -> None:

@@ -127,6 +127,9 @@ def test_columns_of_another_length_or_shape_are_refused(cohort):
         next(FoldSplitter().split(features, labels, patients[1:]))
     with pytest.raises(DataError, match=r"y has shape \(120, 2\)"):
         next(FoldSplitter().split(features, np.stack([labels, labels], 1)))
+    for groups in (features, list(features), 5, np.array(5)):
+        with pytest.raises(DataError, match="groups is no column of values"):
+            next(FoldSplitter().split(features, labels, groups))
     train, _ = next(FoldSplitter().split(features, labels, iter(patients)))
     assert np.array_equal(train, next(FoldSplitter().split(features, labels, patients))[0])
 
