@@ -167,7 +167,7 @@ def _parts(samples: Samples) -> Any:
         if not len(rows):
             continue
         counts = {
-            name: None if column is None else len({column[row] for row in rows})
+            name: None if column is None else len({column[row] for row in rows} - {""})
             for name, column in (("patients", samples.patients), ("sites", samples.sites))
         }
         classes = samples.task.support(samples.targets[rows])

@@ -67,8 +67,9 @@ def with_classes(samples: Samples, new: Sequence[str]) -> Samples:
 def with_one_spelling(samples: Samples, name: str) -> Samples:
     """Return the samples with one spelling for each patient, each site and each covariate's text.
 
-    Sites and texts that stand for a missing value are empty. Unlike classes, spellings are joined,
-    with a warning: two patients in one are never divided, one patient in two may be.
+    Sites and texts that stand for a missing value are empty, sites with a warning. Unlike classes,
+    spellings are joined, with a warning: two patients in one are never divided, one patient in two
+    may be.
 
     Raises:
         DataError: A patient stands for a missing value.
@@ -81,7 +82,7 @@ def with_one_spelling(samples: Samples, name: str) -> Samples:
             f"({_some(samples, rows)}); add the patient ids, or remove the samples"
         )
     patients = samples.patients and _joined(samples.patients, "patients", name)
-    sites = samples.sites and _joined(_known(samples.sites), "sites", name)
+    sites = samples.sites and _joined(_known_sites(samples, name), "sites", name)
     covariates = {
         column: _covariate(np.asarray(values), column, name)
         for column, values in samples.covariates.items()
@@ -101,6 +102,18 @@ def _covariate(values: np.ndarray, column: str, name: str) -> Sequence[str] | np
 def _known(texts: Sequence[str]) -> tuple[str, ...]:
     """Return texts, empty where one stands for a missing value."""
     return tuple("" if is_missing(text) else text for text in texts)
+
+
+def _known_sites(samples: Samples, name: str) -> tuple[str, ...]:
+    sites = samples.sites or ()
+    rows = [row for row, site in enumerate(sites) if site and is_missing(site)]
+    if rows:
+        logger.warning(
+            "the site %r of %s stands for a missing value and is taken for none (%s); if it is a "
+            "site, rename it in the data",
+            *(sites[rows[0]], name, _some(samples, rows)),
+        )
+    return _known(sites)
 
 
 def _joined(column: Sequence[str], noun: str, name: str) -> Sequence[str]:

@@ -31,7 +31,7 @@ def balance(samples: Samples, fold: Fold) -> list[dict[str, Any]]:
 def _row(samples: Samples, part: str, rows: np.ndarray) -> dict[str, Any]:
     row: dict[str, Any] = {"part": part, "samples": len(rows)}
     for name, column in (("patients", samples.patients), ("sites", samples.sites)):
-        row[name] = None if column is None else len({column[i] for i in rows})
+        row[name] = None if column is None else len({column[i] for i in rows} - {""})
     return row | samples.task.summary(samples.targets[rows])
 
 
@@ -76,7 +76,7 @@ def lone_tests(samples: Samples, folds: Sequence[Fold]) -> str:
 
 def _site_of(samples: Samples, rows: np.ndarray) -> str:
     sites = {samples.sites[row] for row in rows.tolist()} if samples.sites else set()
-    return f" (site {sites.pop()})" if len(sites) == 1 else ""
+    return f" (site {sites.pop()})" if len(sites) == 1 and "" not in sites else ""
 
 
 def _line(row: dict[str, Any], unit: str) -> str:

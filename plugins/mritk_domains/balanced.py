@@ -34,20 +34,27 @@ class Balanced:
         """Return the batches for the sites of the training samples.
 
         Args:
-            sites: Of each training sample; None: not known.
+            sites: Of each training sample, ``""`` where one has none; None: not known.
             batch_size: Samples of a batch at most.
             seed: Of the trial.
             least: Samples of each site that a batch needs.
 
         Raises:
-            UsageError: Sites are not known, there is only one, or a batch is too small.
+            UsageError: Sites are not known, of some samples or of all, there is only one, or a
+                batch is too small.
         """
-        names = sorted(set(sites or ()))
+        names = sorted(set(sites or ()) - {""})
         if sites is None or len(names) < 2:
             found = "no site" if not names else f"one site, {names[0]}"
             raise UsageError(
                 f"unseen sites need training samples of several sites, but there is {found}; "
                 "give the dataset a column site, or use a protocol of another method"
+            )
+        if without := sum(not site for site in sites):
+            raise UsageError(
+                f"{without} of {len(sites)} training samples have no site, and would be a site of "
+                "their own; add it in the dataset's column site or remove them, or use a protocol "
+                "of another method"
             )
         each = min(batch_size, len(sites)) // len(names)
         if each < least:

@@ -76,14 +76,20 @@ def sites_of(subset: Subset) -> list[str]:
     """Return the names of the sites of a part, sorted.
 
     Raises:
-        UsageError: Sites are not known, or there is only one.
+        UsageError: Sites are not known, of some samples or of all, or there is only one.
     """
-    names = sorted(set(subset.samples.sites or ()))
+    sites = subset.samples.sites or ()
+    names = sorted(set(sites) - {""})
     if len(names) < 2:
         found = "no site" if not names else f"one site, {names[0]}"
         raise UsageError(
             f"fader needs samples of several sites, but there is {found}; give the dataset a "
             "column site, or use another method"
+        )
+    if without := sum(not site for site in sites):
+        raise UsageError(
+            f"{without} of {len(sites)} samples have no site, and would be a site of their own; "
+            "add it in the dataset's column site or remove them, or use another method"
         )
     return names
 

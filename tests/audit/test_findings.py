@@ -309,6 +309,12 @@ def test_the_data_hold_every_pair_with_its_evidence(heads, as_samples, audited):
     assert data["datasets"][0]["modes"] == {"grey uint8": 13}
 
 
+def test_samples_of_no_known_site_are_no_site(heads, as_samples, audited):
+    samples = as_samples(heads, sites=["a", "b", *[""] * 10])
+    (part,) = audited(samples).as_data()["datasets"][0]["parts"]
+    assert part["sites"] == 2
+
+
 def test_the_contact_sheet_shows_every_cluster_and_escapes_names(heads, as_samples, audited):
     samples = as_samples([*heads, heads[0]], targets=[0] * 12 + [1])
     samples = replace(samples, ids=[f"<b>{i}</b>" for i in range(13)])

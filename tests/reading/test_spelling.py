@@ -161,10 +161,14 @@ def test_spellings_of_a_site_are_one_site(caplog):
     assert "sites of ours" in caplog.text
 
 
-def test_a_missing_site_is_no_site(caplog):
+def test_a_missing_site_is_no_site_and_mentioned_once(caplog):
     samples = with_one_spelling(samples_of(sites=["Ulm", "n/a", "NaN", ""]), "ours")
     assert samples.sites == ("Ulm", "", "", "")
-    assert not caplog.records
+    (told,) = caplog.messages
+    assert "site 'n/a' of ours stands for a missing value" in told
+    assert "2 of 4 samples" in told
+    with_one_spelling(samples, "ours")
+    assert len(caplog.messages) == 1
 
 
 def test_spellings_of_a_covariate_are_one_group_and_missing_ones_unknown(caplog):

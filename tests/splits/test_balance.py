@@ -62,6 +62,13 @@ def test_parts_that_are_empty_by_nature_have_no_row_and_unknown_columns_no_count
     assert all(row["patients"] is None and row["sites"] is None for row in rows)
 
 
+def test_samples_of_no_known_site_are_no_site():
+    samples = samples_of([0, 1, 0, 1], sites=["a", "", "", ""], patients=["p", "q", "r", "r"])
+    fold = fold_of([0, 1], [2], [3])
+    assert [row["sites"] for row in balance(samples, fold)] == [1, 0, 0]
+    assert "site" not in lone_tests(samples, [fold])
+
+
 def test_counts_add_up_to_the_whole():
     targets = np.random.default_rng(0).integers(0, 2, 200)
     samples = samples_of(targets, patients=[f"p{i // 3}" for i in range(200)])

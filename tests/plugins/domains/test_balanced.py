@@ -62,6 +62,9 @@ def test_fewer_samples_than_a_batch_are_one_batch():
     [
         (None, 12, "but there is no site; give the dataset a column site"),
         (["a"] * 9, 12, "but there is one site, a;"),
+        (["", ""], 12, "but there is no site"),
+        (["a", "a", ""], 12, "but there is one site, a;"),
+        (["a", "b", ""] * 9, 12, "9 of 27 training samples have no site, and would be a site"),
         (["a", "b", "c"] * 9, 5, "needs 2 samples of each of 3 sites; raise batch_size to 6"),
         (["a", "b", "b"], 12, "2 samples of each of 2 sites"),
     ],

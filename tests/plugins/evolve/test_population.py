@@ -133,4 +133,6 @@ def test_outside_is_what_does_not_come_from_the_home_site():
     assert outside_shares(parts) == {"home_site": "b", "outside": {"train": 0.5, "test": 1.0}}
     assert outside_shares({"train": ["b", "a"]})["home_site"] == "a"
     assert outside_shares({"train": None, "val": ["a"]}) == {}
+    unknown = {"train": ["", "", "a", "b", "a"], "val": ["", ""]}
+    assert outside_shares(unknown) == {"home_site": "a", "outside": {"train": 1 / 3}}
     assert np.isclose(outside_shares(parts, "c")["outside"]["test"], 1 / 3)

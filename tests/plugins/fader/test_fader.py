@@ -242,6 +242,10 @@ def test_what_cannot_be_trained_is_refused(shapes):
         fit_fader(shapes(replace(draw_shapes(), sites=None)))
     with pytest.raises(UsageError, match="there is one site, north"):
         fit_fader(shapes(replace(draw_shapes(), sites=["north"] * COUNT)))
+    with pytest.raises(UsageError, match="there is one site, north"):
+        fit_fader(shapes(replace(draw_shapes(), sites=["north", ""] * (COUNT // 2))))
+    with pytest.raises(UsageError, match="40 of 120 samples have no site"):
+        fit_fader(shapes(replace(draw_shapes(), sites=["north", "south", ""] * (COUNT // 3))))
     with pytest.raises(UsageError, match=r"16×16 voxels; set image_size .* a multiple of 32"):
         fit_fader(shapes(levels=5))
 
