@@ -54,17 +54,21 @@ def draw_part(
 def draw_share(
     samples: Samples, rows: np.ndarray, groups: np.ndarray, fraction: float, seed: int
 ) -> np.ndarray:
-    """Return about ``fraction`` of ``rows``, sorted: m of n equal parts, n at most 20.
+    """Return about ``fraction`` of ``rows``, sorted: m of n equal parts, n at most 20 if m > 1.
 
     Where there are fewer groups than these, n is at most their number if that is near enough.
     Shares of one in k are one part in k; others, such as 3/10, are m parts that are balanced when
     they are joined.
     """
     share = Fraction(fraction).limit_denominator(MOST_PARTS)
-    if share.numerator <= 1:
-        return draw_part(samples, rows, groups, round(1 / fraction), seed)
-    coarser = share.limit_denominator(max(1, len(np.unique(groups[rows]))))
+    is_one_part = share.numerator <= 1
+    if is_one_part:
+        share = Fraction(1, round(1 / fraction))
+    found = max(1, len(np.unique(groups[rows])))
+    coarser = max(share.limit_denominator(found), Fraction(1, found))
     share = coarser if abs(coarser - share) <= NEAR else share
+    if is_one_part:
+        return draw_part(samples, rows, groups, share.denominator, seed)
     rng = np.random.RandomState(seed_of("share", seed, 1))
     orders = (rng.permutation(share.denominator) for _ in range(CHOICES))
     choices = [[order[: share.numerator].tolist()] for order in orders]

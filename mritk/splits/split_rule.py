@@ -23,8 +23,9 @@ class SplitRule:
             uses each of ``folds`` folds as test set once; ``site`` uses each acquisition site
             as test set once; ``auto`` is ``official`` if the dataset has an official test
             set, else ``holdout``.
-        test_fraction: Fraction of the test set in ``holdout``, realised as m of n equal parts;
-            n is at most 20, and the number of patients where that comes near.
+        test_fraction: Fraction of the test set in ``holdout``, realised as m of n equal parts:
+            one of any n, or several of 20 at most. Fewer patients than n are n, where the share
+            that they make comes within 0.05.
         val_fraction: Fraction of the validation set in the remaining samples, likewise.
         folds: Number of folds of ``kfold``.
         repeats: Number of repeated draws; folds are numbered repeat by repeat.

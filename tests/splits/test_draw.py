@@ -138,10 +138,21 @@ def test_a_share_of_few_patients_is_drawn_of_fewer_parts(fraction, patients):
     assert not set(owner[fold.test]) & set(owner[[*fold.train, *fold.val]])
 
 
+@pytest.mark.parametrize(("count", "fraction"), [(16, 0.05), (16, 0.02), (9, 0.1), (4, 0.2)])
+def test_one_patient_is_drawn_where_one_part_in_more_than_there_are_comes_near(count, fraction):
+    owner = np.arange(3 * count) % count
+    samples = samples_of(np.arange(3 * count) // count % 2, [f"p{i:02d}" for i in owner])
+    shares = [draw_share(samples, np.arange(3 * count), owner, fraction, seed) for seed in SEEDS]
+    assert {tuple(np.unique(owner[share], return_counts=True)[1]) for share in shares} == {(3,)}
+    assert len({tuple(share) for share in shares}) > 1
+
+
 def test_a_share_that_few_patients_do_not_come_near_is_refused():
     samples = samples_of(np.arange(12) % 2, [f"p{i // 4}" for i in range(12)])
     with pytest.raises(DataError, match="3 patients cannot be split into 20 sets"):
         make_folds(samples, SplitRule("holdout", test_fraction=0.15))
+    with pytest.raises(DataError, match="3 patients cannot be split into 5 sets"):
+        make_folds(samples, SplitRule("holdout", test_fraction=0.2))
 
 
 def test_classes_with_fewer_samples_than_parts_are_drawn():
