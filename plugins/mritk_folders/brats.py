@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError, Samples, Segmentation, sha256_of
+from mritk import DataError, PassedOver, Samples, Segmentation, sha256_of
 from mritk_folders.holes import Holes
 from mritk_folders.mask_place import refuse_masks_elsewhere
 from mritk_folders.nifti import read_affine, read_label_map, read_with_holes, spacing_of_all
@@ -35,16 +35,17 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
     """Return the cases of a folder in order of name; ids are the names of their folders.
 
     A case has the patient of its name without the time point: ``BraTS-SSA-00002`` of
-    ``BraTS-SSA-00002-000``.
+    ``BraTS-SSA-00002-000``. Folders of NIfTI files that are all called otherwise are passed over.
 
     Raises:
-        DataError: There is no case, or one lacks a file; or a label map lies elsewhere than its
-            sequences.
+        DataError: There is no case, or one that has a file lacks another; or a label map lies
+            elsewhere than its sequences.
     """
     endings_of_case = (*SEQUENCES.values(), MASK)
     found = {case: [_file(case, *e) for e in endings_of_case] for case in sorted(folder.iterdir())}
-    # A label map whose name is not that of its case is no reason to leave the case out.
-    cases = {case: files for case, files in found.items() if files[-1] or all(files[:-1])}
+    # A case that lacks some of its files, or has them by another name, is not left out in silence.
+    cases = {case: files for case, files in found.items() if any(files)}
+    others = [f"{case.name}/" for case in found if case not in cases and any(case.rglob("*.nii*"))]
     if not any(files[-1] for files in cases.values()):
         raise DataError(
             f"{folder} has no folder CASE with a file CASE-seg.nii.gz; brats:PATH needs the folder "
@@ -97,6 +98,7 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         channels=tuple(SEQUENCES),
         spacing=spacing_of_all([files[0] for files in paths]),
         affine=lambda i: read_affine(paths[i][0]),
+        passed_over=[PassedOver("with NIfTI files of other names", others)] if others else (),
     )
 
 

@@ -101,6 +101,23 @@ def test_a_case_whose_label_map_is_called_otherwise_is_named_and_not_left_out(tm
         samples(tmp_path)
 
 
+def test_a_case_without_label_map_and_sequence_is_named_and_not_left_out(tmp_path):
+    write(tmp_path, "case-000")
+    write(tmp_path, "case-001", leave_out=("-seg", "-t2f"))
+    with pytest.raises(DataError, match=r"lacks case-001-t2f .*, case-001-seg .*; add them"):
+        samples(tmp_path)
+
+
+def test_folders_whose_files_are_called_otherwise_are_passed_over(tmp_path):
+    write(tmp_path, "case-000")
+    write(tmp_path, "case-001").rename(tmp_path / "case-001-copy")
+    write(tmp_path / "more", "case-002")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one.nii.gz").touch()
+    (told,) = samples(tmp_path).passed_over
+    assert str(told) == "2 with NIfTI files of other names (case-001-copy/, more/)"
+
+
 def test_a_label_4_of_newer_challenges_is_not_taken_for_the_tumour(tmp_path):
     write(tmp_path, "BraTS-GLI-00001-000", et=4)
     with pytest.raises(DataError, match=r"-seg.nii.gz has the label 4, .* manifest:FILE,labels="):
