@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -238,18 +238,39 @@ def _refuse_inner_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
 
 
 def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> None:
-    """``CLASS/1.png`` and ``CLASS/test/1.png``: images of a test set would be trained on."""
+    """``a/1.png`` and ``b/test/1.png``: images of a test set would be trained on."""
+    found: dict[str, ScanFolder] = {}
     for folder in folders:
-        for child in folder.folders:
-            if not (part := part_of(child.name)) or not child.below:
-                continue
-            if any(child.path not in path.parents for path in folder.images):
-                raise DataError(
-                    f"{layout.shown(child)} is named like the {part} set, but there are other "
-                    f"{layout.scans.noun} in {folder.name}, of no split; move them into one, such "
-                    f"as {folder.name}/{'test' if part == 'train' else 'train'}, or rename "
-                    f"{child.name} if it is none"
-                )
+        for inside in _parts_around_images(folder):
+            part = part_of(inside.name) if inside else None
+            found.setdefault(part or "", inside or folder)
+    beside = found.pop("", None)
+    if beside and found:
+        part, inside = next(iter(found.items()))
+        raise DataError(
+            f"{layout.shown(inside)} is named like the {part} set, but there are other "
+            f"{layout.scans.noun} in {beside.name}, of no split; move them into one, such as "
+            f"{beside.name}/{'test' if part == 'train' else 'train'}, or rename {inside.name} if "
+            "it is none"
+        )
+    if len(found) > 1 and len(folders) > 1:  # of one class alone, more is wrong
+        (part, inside), (other_part, other) = list(found.items())[:2]
+        raise DataError(
+            f"{layout.shown(inside)} is named like the {part} set and {layout.shown(other)} like "
+            f"the {other_part} set; if they are, use "
+            f"{layout.class_option([folder.name for folder in folders])}, else rename them"
+        )
+
+
+def _parts_around_images(
+    folder: ScanFolder, part: ScanFolder | None = None
+) -> Iterator[ScanFolder | None]:
+    """Yield the outermost folder called as a part, or None, around each folder of images."""
+    if folder.scans:
+        yield part
+    for child in folder.folders:
+        if child not in folder.mask_folders:
+            yield from _parts_around_images(child, part or (child if part_of(child.name) else None))
 
 
 def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:

@@ -79,8 +79,21 @@ def test_one_part_among_the_scans_of_classes(tree, besides):
     assert set(read_tree(root, classes=("a", "b")).splits) == {"train", "test"}
 
 
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (("a/test", "b"), "a/test is named like the test set, but there are other images in b"),
+        (("a/P1/test", "a/P1", "b"), "a/P1/test is named like the test set, but there are other"),
+        (("a/train", "b/test"), "a/train is named like the train set and set/b/test like the test"),
+        (("a/P1/train", "a/P1/test", "b/P2/train", "b/P2/test"), "use folder:set,classes=a/b"),
+    ],
+)
+def test_a_part_in_one_class_is_none_beside_the_scans_of_another(tree, folders, told):
+    assert told in refusal(tree(*images(*folders)))
+
+
 def test_one_part_that_is_all_of_each_class_is_none(tree):
-    assert len(read_tree(tree(*images("a/test", "b/test")))) == 4
+    assert len(read_tree(tree(*images("a/test", "b/p2/test")))) == 4
 
 
 def test_named_classes_outside_of_the_parts_are_refused(tree):
