@@ -39,7 +39,7 @@ from mritk.results.row_keys import (
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
-from mritk.results.table_warnings import missing_folds, verdict_of, warnings_of
+from mritk.results.table_warnings import verdict_of, warnings_of, with_missing_folds
 from mritk.results.trial_facts import TrialFacts
 from mritk.results.unmeasured import undefined_of
 from mritk.results.whole_runs import folds_of, whole_runs
@@ -95,6 +95,8 @@ def build_leaderboard(
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
+    if "fold" not in keys:
+        tables = with_missing_folds(tables)
     rows = [row for table in tables for row in table.rows]
     if analysis.ensembles and rows and not any(row.derived for row in rows):
         raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
@@ -221,7 +223,6 @@ def _table(
         verdict=verdict_of(done, called),
         warnings=[
             *warnings_of(done, [row for row in built if not row.derived]),
-            *([] if "fold" in keys else missing_folds(done)),
             *clean_rows({name: [trial.facts for trial in row] for name, row in trained.items()}),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],

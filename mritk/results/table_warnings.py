@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 from mritk.audit.verdict import over_folds, verdict_text
 from mritk.results.footnotes import KEPT_COPIES
-from mritk.results.table import Row
+from mritk.results.row_keys import NEVER_RANKED_ACROSS
+from mritk.results.table import Row, Table
 from mritk.results.trial_facts import TrialFacts
 from mritk.text.listed import first_few
 from mritk.text.natural_order import natural
@@ -80,11 +82,36 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
     return warnings
 
 
-def missing_folds(finished: Sequence[TrialFacts]) -> list[str]:
-    """Return which folds no row of a table has been tested on, though its caption counts them."""
-    count = max((facts.folds for facts in finished), default=0)
-    missing = sorted(set(range(count)) - {facts.fold for facts in finished})
-    if not missing:
+def with_missing_folds(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables, with a warning of folds that no row was tested on, though captions count
+    them.
+
+    A run may have been tested on a fold in another table: where each is of one group of test
+    samples, a fold may hold none of a group.
+    """
+    tested: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+    for table in tables:
+        for run, fold in _runs(table):
+            tested[run].add(fold)
+    told = []
+    for table in tables:
+        found = {fold for run, _ in _runs(table) for fold in tested[run]}
+        told.append(replace(table, warnings=[*table.warnings, *_missing(found, table.folds)]))
+    return told
+
+
+def _runs(table: Table) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield for each trial of a table what names its run in any table, and its fold."""
+    data = [table.keys[name] for name in NEVER_RANKED_ACROSS]
+    for row in (row for row in table.rows if not row.derived):
+        recipe = [row.keys[name] for name in ("backbone", "augmentation", "fingerprint")]
+        for seed, fold in zip(row.seeds, row.folds, strict=True):
+            yield (*data, *recipe, seed), fold
+
+
+def _missing(tested: Set[int], count: int) -> list[str]:
+    missing = sorted(set(range(count)) - tested)
+    if not missing or not tested:
         return []
     one, named = len(missing) == 1, first_few([str(fold) for fold in missing], NAMED)
     return [

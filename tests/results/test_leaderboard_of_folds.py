@@ -219,3 +219,21 @@ def test_folds_that_all_rows_lack_are_named_unless_tables_are_of_one_fold(make_r
     assert told in notes(build_leaderboard(of_five))
     assert "Fold 1 of 2 is missing in all rows" in notes(build_leaderboard(made[::2]))
     assert "missing in all rows" not in notes(build_leaderboard(of_five, group_by=["fold"]))
+
+
+def test_a_fold_without_a_sample_of_a_group_is_not_missing_from_its_table(make_record):
+    """Leave one site out: each of the tables by site is of one fold."""
+    made = []
+    for name in "ab":
+        for fold in (0, 1):
+            record = fold_of(make_record, *HALVES[fold], backbone=name, fold=fold)
+            site = [f"site {fold}"] * 4
+            parts = {part: replace(p, site=site) for part, p in record.predictions.items()}
+            made.append(replace(record, predictions=parts))
+    by_site = Analysis(by="site")
+    board = build_leaderboard(made, analysis=by_site)
+    assert [table.keys["site"] for table in board.tables] == ["site 0", "site 1"]
+    assert not any("missing in all rows" in " ".join(footnotes(t)) for t in board.tables)
+    of_three = build_leaderboard([replace(r, folds=3) for r in made], analysis=by_site)
+    for table in of_three.tables:
+        assert "Fold 2 of 3 is missing in all rows" in " ".join(footnotes(table))
