@@ -86,7 +86,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     }
     told = [
         ("Not compared, different conditions", found.pairs.incomparable),
-        ("Not compared, several trials of one seed", found.pairs.ambiguous),
+        ("Not compared, trials of before and after a change", found.pairs.ambiguous),
         ("Not compared, missing", found.pairs.missing),
         ("Not compared, metrics that the task of no compared dataset has", found.unused),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),

@@ -37,7 +37,8 @@ class PairedTrials:
             in both; these are in no row, as they are in no row of a leaderboard.
         incomparable: Rows whose trials were made under other conditions, with the fields.
         ambiguous: Rows with several trials of one fold and seed on a side, such as those before and
-            after a plugin was edited: what would be compared with what is unknown.
+            after a plugin was edited, or made anew in a part: what would be compared with what is
+            unknown.
         passed_over: Rows of the head that has trials of the base, too; the others are compared.
         added: Rows that only the head has, be it under another name or with other contents.
         damaged: Files that could not be read.
@@ -71,6 +72,7 @@ class PairedTrials:
         judged = {_key(old, *ROW_BY) for old in olds if old.task.has_scores}
         before = pairs._one_of_each("base", every, judged, set())
         after = pairs._one_of_each("head", also, judged, {old.id for old in olds})
+        pairs._leave_out_mixed(before, after)
         told = {key[: len(ROW_BY)] for key in (every.keys() - before) | (also.keys() - after)}
         by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
         in_order = sorted(before.items(), key=lambda old: (*_key(old[1], *NAMES), str(old[0])))
@@ -118,6 +120,34 @@ class PairedTrials:
             else:
                 self.ambiguous.append(f"{where}; move outdated trial files to another folder")
         return chosen
+
+    def _leave_out_mixed(
+        self, before: Mapping[Key, TrialRecord], after: dict[Key, TrialRecord]
+    ) -> None:
+        """Take rows from the head that are copied from the base in one part, and new in another.
+
+        A copy is a difference of 0, which would hide a change of the rest.
+        """
+        copies: dict[Key, TrialRecord] = {}
+        others: dict[Key, TrialRecord] = {}
+        for key, new in after.items():
+            old = before.get(key)
+            if old is None or not (old.scored and new.finished):
+                continue
+            if old.id != new.id:
+                others.setdefault(key[: len(ROW_BY)], new)
+            elif _started(old) == _started(new):
+                copies.setdefault(key[: len(ROW_BY)], new)
+        mixed = others.keys() & copies.keys()
+        for row in sorted(mixed, key=str):
+            same, new = copies[row], others[row]
+            self.ambiguous.append(
+                f"{row_on_data(new)}: the head has fold {same.fold}, seed {same.seed} of the base "
+                f"({same.id}), but fold {new.fold}, seed {new.seed} made anew ({new.id}); move "
+                "outdated trial files to another folder, and train what is missing then"
+            )
+        for key in [key for key in after if key[: len(ROW_BY)] in mixed]:
+            del after[key]
 
     def _add(self, old: TrialRecord, new: TrialRecord | None) -> None:
         row = row_on_data(old)

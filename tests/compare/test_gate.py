@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -139,40 +138,6 @@ def test_a_folder_may_hold_an_earlier_protocol_of_the_same_name_beside_the_prese
     assert found.exit_code == ExitCode.OK
     found = compared([make_trial()], [make_trial(), earlier])
     assert found.exit_code == ExitCode.OK
-
-
-def seeds(make_trial, name, *right, **columns):
-    """Trials of three seeds, as one state of the code makes them."""
-    return [
-        make_trial(share, seed=seed, draw=seed, id=f"{name}{seed}", **columns)
-        for seed, share in enumerate(right)
-    ]
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_trials_of_two_states_of_the_code_are_never_mixed(make_trial, order):
-    old, new = seeds(make_trial, "old", 0.9, 0.9, 0.9), seeds(make_trial, "new", 0.5, 0.5, 0.5)
-    found = compared(old, [*old, *new][::order])
-    assert found.exit_code == ExitCode.GATE_FAILED
-    assert found.changes[0].head < 0.6
-    assert "those that the base has, too, were passed over" in found.pairs.doubtful[0]
-    again = [replace(trial, id=f"again{trial.seed}") for trial in new]
-    for base, head in ((old, [*old, *new[:2]]), ([*old, *new], new), (old, [*new, *again])):
-        found = compared(base[::order], head[::order])
-        assert found.exit_code == ExitCode.UNAVAILABLE
-        assert (found.changes, found.pairs.missing, found.pairs.added) == ([], [], [])
-        assert "has several trials of fold 0, seed" in found.pairs.ambiguous[0]
-        assert found.pairs.ambiguous[0] in " ".join(comparisons_text(found, "plain").split())
-
-
-def test_a_failure_counts_if_no_trial_has_finished_since(make_trial):
-    def made(name, minute, **columns):
-        return make_trial(id=name, provenance={"started": f"2026-01-01T00:{minute}:00"}, **columns)
-
-    old = made("old", "01")
-    for minute, code in (("00", ExitCode.OK), ("02", ExitCode.UNAVAILABLE)):
-        failed = replace(made("new", minute), status="failed", predictions={})
-        assert compared([old], [failed, old]).exit_code == code
 
 
 def test_a_new_row_of_several_trials_harms_nothing(make_trial):
