@@ -63,7 +63,7 @@ class Comparisons:
         changes: One per row and metric.
         pairs: The trials that were compared, and those that could not be.
         ruled: Whether rules were given; without any, a worse row breaks the gate.
-        unused: Metrics that were asked for and that the task of no compared dataset has.
+        unused: Metrics that were asked for and that the task of no dataset of the base has.
     """
 
     changes: Sequence[Change]
@@ -156,7 +156,9 @@ def compare_folders(
         for table in pairs.rows.values()
         for change in _changes(table, wanted, analysis, {rule.metric for rule in rules})
     ]
-    unused = [name for name in wanted if name not in {change.metric.name for change in changes}]
+    extra = analysis.extra_metrics
+    offered = {m.name for task in pairs.tasks for m in metrics_of(task, extra=extra, shown=False)}
+    unused = [name for name in wanted if name not in offered] if offered else []
     return Comparisons(_judged(changes, rules), pairs, bool(rules), unused)
 
 

@@ -88,7 +88,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
         ("Not compared, different conditions", found.pairs.incomparable),
         ("Not compared, trials of before and after a change", found.pairs.ambiguous),
         ("Not compared, missing", found.pairs.missing),
-        ("Not compared, metrics that the task of no compared dataset has", found.unused),
+        ("Not compared, metrics that the task of no dataset of the base has", found.unused),
         ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
         ("Not compared, undefined before or after", [named(c) for c in found.undefined]),

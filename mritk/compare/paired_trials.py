@@ -13,6 +13,7 @@ from mritk.results.table import row_name
 from mritk.results.table_trial import TableTrial
 from mritk.results.whole_runs import folds_of, whole_runs
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.task import Task
 
 # What data and recipe are, whatever their files are called.
 CONTENTS = ("dataset_fingerprint", "fingerprint")
@@ -42,6 +43,7 @@ class PairedTrials:
         passed_over: Rows of the head that has trials of the base, too; the others are compared.
         added: Rows that only the head has, be it under another name or with other contents.
         damaged: Files that could not be read.
+        tasks: Those of the datasets of the base, as far as they have scores.
         unscored: Rows of the base that learned from unlabelled data, so have nothing to compare.
     """
 
@@ -54,6 +56,7 @@ class PairedTrials:
     passed_over: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     unscored: list[str] = field(default_factory=list)
 
     @classmethod
@@ -69,6 +72,8 @@ class PairedTrials:
         pairs = cls()
         every, also = (_by_identity(trials, pairs.damaged) for trials in (base, head))
         olds = [old for same in every.values() for old in same]
+        scored = {old.dataset_fingerprint: old.task for old in olds if old.task.has_scores}
+        pairs.tasks = list(scored.values())
         judged = {_key(old, *ROW_BY) for old in olds if old.task.has_scores}
         before = pairs._one_of_each("base", every, judged, set())
         after = pairs._one_of_each("head", also, judged, {old.id for old in olds})

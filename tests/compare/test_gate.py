@@ -312,7 +312,16 @@ def test_a_rule_on_a_metric_that_no_dataset_has_is_no_pass(make_trial, of_ages):
     rules = [Rule.from_text(text) for text in ("balanced_accuracy < -1pt", "mae > 0.5")]
     found = compared([make_trial()], [make_trial()], rules=rules)
     assert found.exit_code == ExitCode.UNAVAILABLE
-    assert "the task of no compared dataset has:\n\n- mae" in comparisons_text(found, "plain")
+    assert "the task of no dataset of the base has:\n\n- mae" in comparisons_text(found, "plain")
     assert comparisons_as_data(found)["unused_metrics"] == ["mae"]
     both = [make_trial(), of_ages]
     assert compared(both, both, rules=rules).exit_code == ExitCode.OK
+
+
+def test_a_metric_is_not_called_unused_because_trials_are_missing(make_trial, of_ages):
+    rules = [Rule.from_text(text) for text in ("balanced_accuracy < -1pt", "mae > 0.5")]
+    for head in ([], [make_trial()]):
+        found = compared([make_trial(), of_ages], head, rules=rules)
+        assert (found.exit_code, found.unused) == (ExitCode.UNAVAILABLE, [])
+        assert len(found.pairs.missing) == 2 - len(head)
+    assert compared([make_trial()], [], rules=rules).unused == ["mae"]
