@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from mritk.errors import UsageError
 
@@ -22,11 +22,13 @@ class Rule:
         metric: Name of the metric.
         below: Whether a difference below the tolerance fails, or one above.
         tolerance: In the unit of the metric.
+        in_points: Whether it was written in pt, of which messages tell.
     """
 
     metric: str
     below: bool
     tolerance: float
+    in_points: bool = field(default=False, compare=False)
 
     @classmethod
     def from_text(cls, text: str) -> Rule:
@@ -42,7 +44,7 @@ class Rule:
                 f"'log_loss > 0.05' (head minus base; pt: hundredths)"
             )
         tolerance = float(match["number"]) / (100 if match["unit"] else 1)
-        return cls(match["metric"], match["sign"] == "<", tolerance)
+        return cls(match["metric"], match["sign"] == "<", tolerance, bool(match["unit"]))
 
     def require_possible(self, bounds: tuple[float, float]) -> None:
         """Refuse a tolerance that no difference can exceed, such as one whose ``pt`` was forgotten.
@@ -54,11 +56,16 @@ class Rule:
             UsageError: No two values are that far apart.
         """
         most = bounds[1] - bounds[0]
-        if abs(self.tolerance) >= most:
-            raise UsageError(
-                f"the rule '{self}' says nothing: values of {self.metric} are never more than "
-                f"{most:g} apart; did you mean '{self}pt'?"
-            )
+        if abs(self.tolerance) < most:
+            return
+        scale, unit = (100, "pt") if self.in_points else (1, "")
+        typed = f"{replace(self, tolerance=scale * self.tolerance)}{unit}"
+        forgotten = not unit and abs(self.tolerance) / 100 < most
+        remedy = f"did you mean '{self}pt'?" if forgotten else "write a smaller difference"
+        raise UsageError(
+            f"the rule '{typed}' says nothing: values of {self.metric} are never more than "
+            f"{scale * most:g}{unit} apart; {remedy}"
+        )
 
     def __str__(self) -> str:
         return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"

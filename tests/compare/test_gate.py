@@ -101,6 +101,14 @@ def test_a_rule_that_no_difference_can_break_is_refused(make_trial, text):
     assert compared([make_trial()], [make_trial()], rules=[unbounded]).exit_code == ExitCode.OK
 
 
+@pytest.mark.parametrize(("text", "most"), [("< -150pt", "100pt"), ("> 150", "1")])
+def test_a_remedy_of_an_impossible_rule_is_a_possible_one(text, most):
+    told = rf"{text}' says nothing: .* than {most} apart; write a smaller difference$"
+    with pytest.raises(UsageError, match=told):
+        Rule.from_text(f"balanced_accuracy {text}").require_possible((0, 1))
+    Rule.from_text("mcc < -1.0").require_possible((-1, 1))
+
+
 def test_trials_are_paired_by_identity_not_by_id_or_order(make_trial):
     base = [make_trial(0.9, seed=seed, draw=seed, id=f"a{seed}") for seed in (0, 1)]
     head = [make_trial(0.9, seed=seed, draw=seed, id=f"b{seed}") for seed in (1, 0)]
