@@ -53,20 +53,26 @@ def headline(found: Comparisons) -> str:
     """Return one sentence: what the gate says."""
     if found.broken:
         told = [f"{found.row(c)} ({c.metric.label}{_rules(c)})" for c in found.broken]
-        return f"**Significantly worse:** {', '.join(told)}."
+        return " ".join([f"**Significantly worse:** {', '.join(told)}.", *_tolerated(found)])
     if not found.changes:
         return "**Nothing could be compared.**"
     if len(found.untested) + len(found.undefined) == len(found.changes):
         return "**Nothing could be tested.** A regression is neither detected nor ruled out."
     verdict = "No rule is broken" if found.ruled else "No regression detected"
     words = [f"**{verdict}{'' if found.complete else ' in what could be tested'}.**"]
-    if found.worse:
-        worse = ", ".join(f"{found.row(c)} ({c.metric.label})" for c in found.worse)
-        words.append(f"Significantly worse, but by no rule: {worse}.")
+    words += _tolerated(found)
     better = [found.row(c) for c in found.changes if c.verdict is Verdict.BETTER]
     if better:
         words.append(f"Better: {', '.join(dict.fromkeys(better))}.")
     return " ".join(words)
+
+
+def _tolerated(found: Comparisons) -> list[str]:
+    """Say what is worse and breaks no rule; without rules, whatever is worse breaks the gate."""
+    worse = [f"{found.row(c)} ({c.metric.label})" for c in found.worse if not c.broken]
+    if not found.ruled or not worse:
+        return []
+    return [f"Significantly worse, but by no rule: {', '.join(worse)}."]
 
 
 def _rules(change: Change) -> str:

@@ -277,6 +277,16 @@ def test_the_text_says_first_what_the_gate_says(make_trial):
     assert "fold 0, seed 0 is missing in the head" in missing
 
 
+def test_a_broken_rule_hides_no_row_that_is_worse_by_no_rule(make_trial):
+    base = [make_trial(0.9), make_trial(0.9, backbone="other")]
+    head = [make_trial(0.5, draw=1), make_trial(0.75, draw=1, backbone="other")]
+    found = compared(base, head, rules=[Rule("balanced_accuracy", True, -0.2)])
+    assert headline(found) == (
+        "**Significantly worse:** tiny@scratch (balanced accuracy: balanced_accuracy < -0.2). "
+        "Significantly worse, but by no rule: other (balanced accuracy)."
+    )
+
+
 def test_a_pass_says_if_something_could_not_be_compared(make_trial):
     lacking = compared([make_trial(), make_trial(seed=1)], [make_trial()])
     assert lacking.exit_code == ExitCode.UNAVAILABLE
