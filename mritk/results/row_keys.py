@@ -20,7 +20,8 @@ ROWS = ("backbone", "augmentation", "protocol", "method")
 OTHERS = """
     task sorted_by level test_samples clean_test_samples clean_support patients notes rows groups
     detectable_difference comparisons tie trials failed marks ranked fingerprint table test metric
-    rope pairs
+    rope pairs worse equal better datasets ranks chi_squared p_chi_squared f p critical_difference
+    left_out
 """
 TOLD = {*NEVER_RANKED_ACROSS, *GROUPINGS, *(column.name for column in COLUMNS), *OTHERS.split()}
 DIGITS = 8  # of a fingerprint, unless more are needed

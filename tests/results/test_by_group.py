@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mritk.compare.across_datasets import AcrossDatasets
+from mritk.compare.differences_text import Differences, across_as_data, differences_as_data
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.results.analysis import Analysis
@@ -317,5 +319,10 @@ def test_nothing_that_is_told_of_a_table_can_be_the_name_of_its_group(records):
     (data,) = as_data(board)["tables"]
     columns = [c for c in csv_text(board).splitlines()[0].split(",") if "_mean" not in c]
     told = [*data, *(c for c in columns if not c.endswith(("_sd", "_low", "_high")))]
+    (table,) = board.tables
+    none = np.zeros((0, 0))
+    told += differences_as_data(Differences(table, "bootstrap", table.metrics[0], []))
+    told += across_as_data(AcrossDatasets({}, table.metrics[0], [], [], none, none, [], []))
+    told += ["worse", "equal", "better"]  # columns of CSV that only a Bayesian test fills
     assert [name for name in told if group_key(name) == name] == []
     assert group_key("site") == "site"
