@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mritk.files.manual import manual_file as manual_file
     from mritk.files.packaged import packaged_text as packaged_text
     from mritk.files.regular_file import open_regular_file as open_regular_file
+    from mritk.files.user_path import user_path as user_path
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
     from mritk.images.derived import Derived as Derived
@@ -118,6 +119,7 @@ _PUBLIC = {
     "mritk.files.manual": "manual_file",
     "mritk.files.packaged": "packaged_text",
     "mritk.files.regular_file": "open_regular_file",
+    "mritk.files.user_path": "user_path",
     "mritk.files.waiting": "locked",
     "mritk.files.workspace": "Workspace",
     "mritk.lazy_import": "lazy",

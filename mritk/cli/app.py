@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.tell import warn
+from mritk.files.user_path import user_path
 
 if TYPE_CHECKING:
     from mritk.files.workspace import Workspace
@@ -79,7 +80,7 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, with the home folder in place of ``~``."""
-        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - raises nothing
+        return super().convert(user_path(value), param, ctx)
 
 
 def together(*options: Option) -> Option:

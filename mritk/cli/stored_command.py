@@ -12,6 +12,7 @@ import click
 
 from mritk.cli.app import App
 from mritk.cli.tell import is_agreed
+from mritk.files.user_path import user_path
 
 if TYPE_CHECKING:
     from mritk.cli.run import Request
@@ -100,7 +101,7 @@ def _require_files(record: TrialRecord, names: Sequence[str]) -> None:
     from mritk.errors import Unavailable
 
     files = [name for name in names if name.endswith((".py", ".toml"))]
-    absent = [name for name in files if not Path(name).expanduser().is_file()]
+    absent = [name for name in files if not user_path(name).is_file()]
     if absent:
         raise Unavailable(
             f"the command of trial {record.id[:8]} names {', '.join(absent)}, and no such file is "

@@ -11,6 +11,7 @@ from shlex import quote
 
 from mritk.data.samples import Samples
 from mritk.errors import DataError, Unavailable, UsageError
+from mritk.files.user_path import user_path
 from mritk.reading.spelling import is_missing
 from mritk.reading.text_table import read_text_table
 from mritk.text.listed import first_few, many
@@ -125,7 +126,7 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
 
 
 def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
-    path = Path(rule.table).expanduser()
+    path = user_path(rule.table)
     table = _read_table(path)
     ids = _named_in_tables(samples, table)
     absent = [id_ for id_ in dict.fromkeys(ids) if id_ not in table]

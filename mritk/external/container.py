@@ -20,6 +20,7 @@ from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
 from mritk.external.variables import device_variables
 from mritk.files.digests import sha256_of
+from mritk.files.user_path import user_path
 
 ENGINES = ("docker", "podman", "apptainer")
 PATIENCE_S = 60.0
@@ -116,7 +117,7 @@ class Container(Environment):
 
     @property
     def _file(self) -> Path:
-        path = Path(self.image).expanduser().absolute()
+        path = user_path(self.image).absolute()
         if not path.exists():
             raise Unavailable(f"there is no image {path}; build it with: apptainer build {path} …")
         return path

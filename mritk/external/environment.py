@@ -12,12 +12,12 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mritk.errors import UsageError
+from mritk.files.user_path import user_path
 
 FORMS = "here, python:PATH, uv:REQUIREMENT, docker:IMAGE, podman:IMAGE or apptainer:FILE.sif"
 
@@ -137,6 +137,5 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
         return Uv(tuple(part.strip() for part in parts), offline=offline)
     place = rest if kind == "python" else text if "/" in text or "\\" in text else ""
     if place:
-        with suppress(RuntimeError):  # ~ of a user that is not known
-            return Interpreter(Path(place).expanduser())
+        return Interpreter(user_path(place))
     raise UsageError(f"environment {text!r} names none; write {FORMS}")

@@ -18,6 +18,7 @@ from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
 from mritk.external.program_files import file_digests
 from mritk.external.variables import device_variables
+from mritk.files.user_path import user_path
 
 # Asked of the interpreter itself; -I keeps out what is not its own.
 FREEZE = """
@@ -153,10 +154,8 @@ def _file(word: str) -> Path | None:
         OSError: Its folder cannot be read.
     """
     try:
-        path = Path(word).expanduser()
+        path = user_path(word)
         return path.absolute() if path.is_file() else None
-    except RuntimeError:  # ~ of a user that is not known
-        return None
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mritk.errors import NotSupplied
 from mritk.files.mistaken_file import stand_in
+from mritk.files.user_path import user_path
 from mritk.files.workspace import Workspace
 
 
@@ -35,7 +36,7 @@ def manual_file(
             obtain it and where to put it.
     """
     configured = os.environ.get(variable) if variable else None
-    folders = [*([Path(configured).expanduser()] if configured else []), workspace.home / folder]
+    folders = [*([user_path(configured)] if configured else []), workspace.home / folder]
     for place in folders:
         for path in (place / name, *(place / part / name for part in inside)):
             if not path.is_file():

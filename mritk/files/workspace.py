@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mritk.errors import UsageError
+from mritk.files.user_path import user_path
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 
@@ -38,7 +39,7 @@ class Workspace:
         ``HF_HUB_OFFLINE`` counts as well.
         """
         if configured := environ.get("MRITK_HOME"):
-            home = Path(configured).expanduser()
+            home = user_path(configured)
         else:
             from platformdirs import user_cache_path
 
@@ -48,7 +49,7 @@ class Workspace:
         return cls(
             home,
             offline or any(wish.lower() in TRUE_WORDS for wish in wishes),
-            Path(scratch).expanduser() if scratch else None,
+            user_path(scratch) if scratch else None,
         )
 
     def folder(self, *parts: str) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from mritk.errors import Unavailable, UnknownName
+from mritk.files.user_path import user_path
 from mritk.files.workspace import TRUE_WORDS
 from mritk.records import FILE_DIGEST, Origin
 
@@ -151,7 +152,7 @@ class Selection:
 def _file_of(name: str) -> Path | None:
     """Return the file that ``-p`` means by a path, whichever way it is spelt; None for a module."""
     is_path = name.endswith(".py") or "/" in name
-    return Path(name).expanduser().resolve() if is_path else None
+    return user_path(name).resolve() if is_path else None
 
 
 def _blocked(names: Sequence[str]) -> frozenset[str]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, HookError, MritkError, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
+from mritk.files.user_path import user_path
 from mritk.method import Method
 from mritk.plugins.loaded import reason_of
 from mritk.plugins.loading import CORE, LoadedPlugins, name_of
@@ -226,7 +226,7 @@ class Registry(LoadedPlugins):
         if name == SCRATCH or (name.startswith(FILE_PREFIX) and not files):
             return None
         if name.startswith(FILE_PREFIX):
-            path = Path(name.removeprefix(FILE_PREFIX)).expanduser()
+            path = user_path(name.removeprefix(FILE_PREFIX))
             return weights_from_file(architecture, path)
         found = [weights for weights in offered if weights.name == name]
         if not found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from mritk.errors import import_extra
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import metrics_of
+from mritk.files.user_path import user_path
 from mritk.store.folder import ResultsFolder
 from mritk.store.record import TrialRecord
 from mritk.store.trial_state import UnusableTrial
@@ -69,7 +69,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
     """
     pandas = import_extra("pandas", "read_results needs pandas", extra="pandas")
-    results = ResultsFolder(Path(folder).expanduser())
+    results = ResultsFolder(user_path(folder))
     results.require_there()
     rows: list[dict[str, Any]] = []
     frames: list[pd.DataFrame] = []

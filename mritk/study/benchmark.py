@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any
 
 from mritk.errors import Unavailable
+from mritk.files.user_path import user_path
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.tomltext import TomlText
@@ -35,7 +36,7 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
     if not name.endswith(".toml"):
         source = TomlText(registry.protocol(name).text(), f"protocol {name}")
         return read_protocol(name, source, registry.method, changes)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.is_file():
         raise Unavailable(
             f"no protocol file {name}; 'mritk list protocols' lists built-in ones, and 'mritk "
@@ -118,12 +119,12 @@ class Benchmark:
             raise Unavailable(f"no benchmark file {path}")
         benchmark = cls.from_text(TomlText.of_file(path))
         beside = tuple(
-            str(path.parent / Path(name).expanduser()) if name.endswith(".toml") else name
+            str(path.parent / user_path(name)) if name.endswith(".toml") else name
             for name in benchmark.protocols
         )
         data = benchmark.data
         if data.patients:
-            data = replace(data, patients=str(path.parent / Path(data.patients).expanduser()))
+            data = replace(data, patients=str(path.parent / user_path(data.patients)))
         return replace(benchmark, protocols=beside, data=data)
 
     def recipes(self) -> list[tuple[str, Changes]]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from mritk.backbone import FILE_PREFIX, Backbone
 from mritk.data.rank import VOLUME, is_volume
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
+from mritk.files.user_path import user_path
 from mritk.images.grid import Grid
 from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
@@ -59,7 +60,7 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
     typed, given = split_options(member if own else name)
     if not typed:
         return ""
-    path = Path(typed).expanduser()
+    path = user_path(typed)
     readers = [family for family in families if _reads(family, path)]
     if own in [family.prefix for family in readers]:
         return f"specify the dataset as {option} {quote(name)}" if option else ""

@@ -21,10 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy, user_path
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def resolve_dicom(path: str, options: DicomOptions) -> Iterator[Dataset]:
     """
     from mritk import named_classes
 
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         raise Unavailable(
             f"no folder {path}; dicom:PATH needs a folder with one subfolder of DICOM files per "

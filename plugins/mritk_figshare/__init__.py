@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mritk import (
@@ -25,6 +24,7 @@ from mritk import (
     UsageError,
     hookimpl,
     lazy,
+    user_path,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def resolve_figshare(path: str, options: FigshareOptions) -> Iterator[Dataset]:
     Raises:
         Unavailable: There is no such folder.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         raise Unavailable(
             f"no folder {path}; figshare:PATH needs the folder with 1.mat … "

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy
+from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy, user_path
 
 if TYPE_CHECKING:
     from mritk import Samples, Workspace
@@ -64,7 +64,7 @@ def resolve_folder(path: str, options: FolderOptions) -> Iterator[Dataset]:
     """
     from mritk_folders.recognise import refuse_no_tree
 
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     archive = next((place for place in (folder, *folder.parents) if place.is_file()), None)
     refuse_no_tree(archive or folder)
     if not (folder.is_dir() or archive):
@@ -86,7 +86,7 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
     Raises:
         Unavailable: There is no such folder, or no participants.tsv in it.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not (folder / "participants.tsv").is_file():
         raise Unavailable(
             f"no {folder / 'participants.tsv'}; bids:PATH needs the root of a BIDS dataset, with "
@@ -105,7 +105,7 @@ def resolve_brats(path: str) -> Iterator[Dataset]:
     Raises:
         Unavailable: There is no such folder.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         raise Unavailable(
             f"no folder {path}; brats:PATH needs the unpacked training cases of a BraTS challenge, "
@@ -124,7 +124,7 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
     Raises:
         Unavailable: There is no such file.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     if not file.is_file():
         raise Unavailable(
             f"no file {path}; manifest:FILE needs a .csv or .tsv with the columns path and label"

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
-from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy
+from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy, user_path
 
 
 @hookimpl
@@ -35,7 +34,7 @@ def resolve_medmnist(path: str) -> Iterator[Dataset]:
     Raises:
         Unavailable: There is no such file.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     if not file.is_file():
         raise Unavailable(
             f"no file {path}; medmnist:PATH.npz needs a MedMNIST archive such as breastmnist.npz; "

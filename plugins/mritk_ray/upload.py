@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mritk import user_path
+
 # Ray leaves out what Git ignores, which data often are.
 WITH_IGNORED = "RAY_RUNTIME_ENV_IGNORE_GITIGNORE"
 
@@ -23,7 +25,7 @@ def working_folder(results: Path | None) -> dict[str, Any]:
     here = Path.cwd()
     os.environ.setdefault(WITH_IGNORED, "1")
     home = os.environ.get("MRITK_HOME")
-    caches = Path(home).expanduser() if home else None
+    caches = user_path(home) if home else None
     own = [folder.resolve() for folder in (results, caches) if folder]
     inside = [folder.relative_to(here) for folder in own if folder.is_relative_to(here)]
     return {

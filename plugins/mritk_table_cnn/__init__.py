@@ -23,6 +23,7 @@ from mritk import (
     hookimpl,
     lazy,
     packaged_text,
+    user_path,
 )
 from mritk_table_cnn.kshot import SHOTS, kshot_text
 
@@ -75,7 +76,7 @@ def resolve(member: str) -> Iterator[Architecture]:
     """
     from mritk_table_cnn.layer_table import read_table
 
-    path, digest = Path(member).expanduser(), ""
+    path, digest = user_path(member), ""
     if not path.is_file() and (found := NAMED.fullmatch(str(path))):
         path, digest = Path(found["path"]), found["digest"]
     table = read_table(path, digest)

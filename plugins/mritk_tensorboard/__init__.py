@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import hookimpl
+from mritk import hookimpl, user_path
 
 if TYPE_CHECKING:
     from mritk import Background, Epoch, Outcome, Plan, Trial
@@ -52,7 +51,7 @@ class TensorBoard:
         from mritk import Background
         from mritk_tensorboard.event_files import EventFiles
 
-        self.files = EventFiles(Path(folder).expanduser().absolute())
+        self.files = EventFiles(user_path(folder).absolute())
         self.background = Background("tensorboard", REMEDY)
 
     @hookimpl

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
-from mritk import Dataset, Unavailable, UsageError, lazy
+from mritk import Dataset, Unavailable, UsageError, lazy, user_path
 
 TARGETS = ("age", "sex")
 TABLE = "participants.tsv"
@@ -61,7 +60,7 @@ def resolve_openbhb(path: str, options: OpenBHBOptions) -> Iterator[Dataset]:
     Raises:
         Unavailable: The folder has no table of participants.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not (folder / TABLE).is_file():
         raise Unavailable(
             f"no {TABLE} in {path}; openbhb:PATH needs a copy of {PAGE}: participants.tsv and the "

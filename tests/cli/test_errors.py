@@ -31,6 +31,23 @@ def test_unknown_names_get_near_misses(mritk, toy, arguments, expected):
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["~no_user/b.toml"], "no benchmark file ~no_user/b.toml"),
+        (["-b", "tiny", "--protocol", "~no_user/x.toml"], "no protocol file ~no_user/x.toml"),
+        (["-b", "tiny@file:~no_user/x.pt"], "no weight file ~no_user/x.pt"),
+        (["-b", "tiny", "-d", "~no_user/scans"], "there is no file or folder ~no_user/scans"),
+        (["-b", "tiny", "-d", "folder:~no_user/scans"], "no folder ~no_user/scans"),
+        (["-p", "~no_user/x.py"], "no plugin file ~no_user/x.py"),
+    ],
+)
+def test_the_home_of_an_unknown_user_is_a_path_that_does_not_exist(mritk, toy, arguments, expected):
+    ended = mritk("run", "-p", toy, "-d", "bands", *arguments, "--dry-run")
+    assert "Traceback" not in ended.err
+    assert expected in ended.err
+
+
 def test_an_unknown_name_mentions_plugins_that_failed(mritk, toy, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     broken = tmp_path / "broken_dist"

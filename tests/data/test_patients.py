@@ -116,6 +116,11 @@ def test_a_table_may_stand_in_the_home_folder(table, tmp_path, monkeypatch):
     assert told(PatientRule(table="~/patients.csv")).patients == ("anna", "bert", "bert")
 
 
+def test_a_table_in_the_home_of_an_unknown_user_is_one_that_is_not_there():
+    with pytest.raises(Unavailable, match=r"~no_user/patients\.csv"):
+        told(PatientRule(table="~no_user/patients.csv"))
+
+
 def test_a_table_may_call_ids_paths_name_sites_and_come_from_a_spreadsheet(table):
     header = ("Path", "Patient ", "site")
     text = rows(("anna", "bert", "bert"), ("x", "y", "y"), header=header)

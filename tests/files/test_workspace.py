@@ -20,6 +20,12 @@ def test_a_tilde_is_the_home_of_the_user(monkeypatch, tmp_path):
     assert Workspace.from_environment({"MRITK_HOME": "~/mri"}).home == tmp_path / "mri"
 
 
+def test_a_tilde_with_an_unknown_user_stays():
+    environ = {"MRITK_HOME": "~no_user/mri", "MRITK_SCRATCH": "~no_user/fast"}
+    found = Workspace.from_environment(environ)
+    assert (found.home, found.scratch) == (Path("~no_user/mri"), Path("~no_user/fast"))
+
+
 @pytest.mark.parametrize("environ", [{}, {"MRITK_HOME": ""}])
 def test_the_cache_folder_of_the_platform_is_the_default(environ):
     assert Workspace.from_environment(environ).home == platformdirs.user_cache_path("mritk")

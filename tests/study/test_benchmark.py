@@ -30,6 +30,7 @@ def test_protocol_files_stand_beside_the_benchmark_or_in_the_home_that_they_name
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     file = tmp_path / "b.toml"
-    file.write_text('protocols = ["quick", "own.toml", "~/own.toml"]')
-    own = str(tmp_path / "own.toml"), str(tmp_path / "home" / "own.toml")
+    file.write_text('protocols = ["quick", "own.toml", "~/own.toml", "~no_user/own.toml"]')
+    places = tmp_path, tmp_path / "home", tmp_path / "~no_user"
+    own = [str(place / "own.toml") for place in places]
     assert Benchmark.from_file(file).protocols == ("quick", *own)
