@@ -119,7 +119,8 @@ class _Merging:
             done.modelled.append(name)
             if not self.dry_run:
                 _copy_model(name, source, target)
-        if _explains(found, source, target, done):
+        held = self.planned.get(name) == found.path or f"{name} ({found.path})" in done.same
+        if held and found.record.finished and _explains(name, source, target, done):
             done.explained.append(name)
             if not self.dry_run:
                 _copy_explanations(name, source, target)
@@ -178,12 +179,10 @@ def _has_model_of(
     return hashlib.sha256(_content(path)).hexdigest() == kept["sha256"]
 
 
-def _explains(found: Stored, source: ResultsFolder, target: ResultsFolder, done: Merge) -> bool:
-    """Whether a source has explanations of a trial that the target has or gets, and has none of."""
-    name = found.record.id
+def _explains(name: str, source: ResultsFolder, target: ResultsFolder, done: Merge) -> bool:
+    """Whether a source has sound explanations of a trial that the target has none of."""
     path = explanations_path(source.path, name)
-    known = name in done.copied or f"{name} ({found.path})" in done.same
-    if not known or name in done.explained or not is_regular_file(path):
+    if name in done.explained or not is_regular_file(path):
         return False
     if is_regular_file(explanations_path(target.path, name)):
         return False

@@ -225,3 +225,22 @@ def test_explanations_of_a_conflicting_trial_are_not_copied(mritk, folder, expla
     explained.write(sound((1, 1, 0, 0), id="aaaa", seed=0))
     assert mritk("merge", explained.path, "-o", folder.path).code == 1
     assert not explanations_path(folder.path, "aaaa").exists()
+
+
+def test_explanations_of_a_conflicting_trial_do_not_follow_that_of_another_source(
+    explained, sound, tmp_path
+):
+    one = ResultsFolder(tmp_path / "one")
+    one.write(sound((1, 1, 0, 0), id="aaaa", seed=0))
+    for dry_run in (True, False):
+        done = merge([one, explained], ResultsFolder(tmp_path / "both"), dry_run=dry_run)
+        assert (sorted(done.copied), done.explained) == (["aaaa", "dddd"], ["dddd"])
+        assert len(done.conflicts) == 1
+
+
+def test_explanations_beside_a_failed_attempt_are_of_no_trial_in_the_target(
+    folder, explained, sound
+):
+    explained.trial_path("aaaa").unlink()
+    explained.write(sound(id="aaaa", seed=0, status="failed"))
+    assert merge([explained], folder, dry_run=True).explained == ["dddd"]
