@@ -149,7 +149,10 @@ def _wanted(found: Stored, there: TrialRecord | UnusableTrial | None, done: Merg
     agree = _agree(there, record)
     (done.same if agree else done.conflicts).append(f"{record.id} ({found.path})")
     pairs = [(name, getattr(record, name), getattr(there, name)) for name in NAMES]
-    if other := [f"{name} {new}, not {old}" for name, new, old in pairs if agree and new != old]:
+    one_result = agree and there.finished and record.finished
+    if other := [
+        f"{name} {new}, not {old}" for name, new, old in pairs if one_result and new != old
+    ]:
         done.renamed.append(f"{record.id} ({found.path}): {', '.join(other)}")
     return False
 

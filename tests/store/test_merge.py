@@ -93,6 +93,18 @@ def test_the_same_result_under_another_name_is_there_already(mritk, folder, soun
     assert "0 trials copied, 1 already present." in ended.out
 
 
+@pytest.mark.parametrize(
+    "name", ["aaaa", "cccc"], ids=["beside a finished one", "beside a failed one"]
+)
+def test_a_failed_attempt_has_no_result_that_could_be_there_under_another_name(
+    folder, sound, tmp_path, name
+):
+    other = ResultsFolder(tmp_path / "other")
+    other.write(sound(id=name, seed=0, status="failed", dataset="bands-copy"))
+    done = merge([other], folder, dry_run=True)
+    assert (len(done.same), done.renamed) == (1, [])
+
+
 def with_model(folder, record, content=b"network"):
     record.notes["model"] = {"sha256": hashlib.sha256(b"network").hexdigest(), "bytes": 7}
     folder.write(record)
