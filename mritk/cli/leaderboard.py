@@ -112,8 +112,8 @@ NOT_WITH_DIFF = {
     type=UserPath(),
     metavar="BASE",
     help=(
-        "Show differences from the results folder BASE instead. Exit code 0 whatever they are: "
-        "'mritk compare' is the gate."
+        "Show differences from the results folder BASE instead. Exit code 0 whatever they are, 5 "
+        "if nothing could be compared: 'mritk compare' is the gate."
     ),
 )
 @click.option(
@@ -228,20 +228,19 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
 
 def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     """Print what has changed since another results folder."""
-
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
 
+    style, width = style_and_width(options)
+    if style not in ("github", "plain", "json"):
+        raise UsageError(f"--diff supports github, plain or json, not {style}")
     found = compare_folders(
         *paired_folders(options["diff"], results, options),
         metrics=options["metrics"],
         analysis=analysis,
     )
-    style, width = style_and_width(options)
-    if style not in ("github", "plain", "json"):
-        raise UsageError(f"--diff supports github, plain or json, not {style}")
     if style == "json":
         echo_json(comparisons_as_data(found))
     else:
         echo(comparisons_text(found, style, width))
-    return ExitCode.OK
+    return ExitCode.OK if found.changes else ExitCode.NOTHING_TO_DO

@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mritk.cli.analysis_options import chosen
+from mritk.cli.analysis_options import asked_for, chosen
+from mritk.cli.tell import say
 
 if TYPE_CHECKING:
     from mritk.store.trial_file import TrialRecord
@@ -20,7 +21,7 @@ def paired_folders(base: Path, head: Path, options: Mapping[str, Any]) -> tuple[
     """Return the trials of both folders that ``trials_options`` choose, and all unusable files.
 
     Whichever folder gives their data and protocol the name that is asked for: they are paired by
-    content.
+    content. If neither has any that is asked for, this is said.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
@@ -34,6 +35,8 @@ def paired_folders(base: Path, head: Path, options: Mapping[str, Any]) -> tuple[
         for trial in chain.from_iterable(every)
         if not isinstance(trial, UnusableTrial) and wanted(trial)
     }
+    if not contents:
+        say(f"mritk: no {asked_for(options)} in {base} or {head}")
 
     def kept(trials: Trials) -> Trials:
         return (t for t in trials if isinstance(t, UnusableTrial) or _content(t) in contents)

@@ -161,8 +161,31 @@ def test_the_gate_may_be_of_some_datasets_or_protocols(mritk, make_record, tmp_p
     assert gate("-d", f"{bands.dataset[:2]}*", "--protocol", bands.protocol).code == 0
     assert gate("-d", "rings").code == 4
     diff = ("leaderboard", tmp_path / "head", "--diff", tmp_path / "base")
-    assert mritk(*diff, "-d", bands.dataset).out.startswith("**No regression detected.**")
-    assert mritk(*diff, "-d", "rings").out.startswith("**Nothing could be compared.**")
+    compared, missing = mritk(*diff, "-d", bands.dataset), mritk(*diff, "-d", "rings")
+    assert (compared.code, missing.code) == (0, 5)
+    assert compared.out.startswith("**No regression detected.**")
+    assert missing.out.startswith("**Nothing could be compared.**")
+    assert "mritk: no trials" not in missing.err
     ResultsFolder(tmp_path / "head").write(replace(rings, dataset="circles"))
     assert gate("-d", "rings").code == gate("-d", "circles").code == 0, "the same data, renamed"
     assert gate("--protocol", "of no trial").code == 4, "nothing compared is no pass"
+
+
+def test_a_choice_that_neither_folder_has_is_told(mritk, make_record, tmp_path):
+    base, head = tmp_path / "base", tmp_path / "head"
+    for folder in (base, head):
+        ResultsFolder(folder).write(make_record())
+    told = f"mritk: no trials of bnads in {base} or {head}\n"
+    for command, code in ((("compare", base, head), 4), (("leaderboard", head, "--diff", base), 5)):
+        ended = mritk(*command, "-d", "bnads")
+        assert (ended.code, ended.err) == (code, told)
+
+
+def test_a_format_that_differences_do_not_have_is_refused_before_they_are_computed(
+    mritk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mritk.compare.gate.compare_folders", lambda *_, **__: 1 / 0)
+    (tmp_path / "trials").mkdir()
+    ended = mritk("leaderboard", tmp_path, "--diff", tmp_path, "--format", "csv")
+    assert ended.code == 2
+    assert "--diff supports github, plain or json, not csv" in ended.err
