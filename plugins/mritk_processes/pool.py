@@ -190,12 +190,17 @@ def _live_in(environment: dict[str, str]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it ended."""
-    from multiprocessing import parent_process
+    """End this process and its children when the one that started it is gone, however it ended.
+
+    Programs in other environments have somebody who ends them, and removes their containers.
+    """
+    from multiprocessing import active_children, parent_process
 
     parent = parent_process()
     if parent is not None:
         parent.join()
+        for child in active_children():
+            child.kill()
         os._exit(1)
 
 

@@ -24,11 +24,15 @@ if __name__ == "__main__":
 
 
 SLEEPER = """
-import os, time
+import multiprocessing, os, time
 from pathlib import Path
 
 
 def sleep(job):
+    if os.environ.get("WITH_CHILD"):
+        child = multiprocessing.Process(target=time.sleep, args=(600,), daemon=True)
+        child.start()
+        Path(f"child-{job}").write_text(str(child.pid))
     Path(f"worker-{job}").write_text(str(os.getpid()))
     time.sleep(600)
 """
@@ -60,6 +64,23 @@ def sleeping_run(tmp_path):
 def test_no_worker_outlives_the_process_that_started_it(sleeping_run, how):
     sleeping_run.send_signal(how)
     assert sleeping_run.wait() == -how
+
+
+@pytest.fixture
+def with_child(monkeypatch):
+    """The workers of the run, which is started after this, have a child each."""
+    monkeypatch.setenv("WITH_CHILD", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_no_child_of_a_worker_outlives_a_run_that_is_killed(with_child, sleeping_run, tmp_path):
+    pids = [int(wait_for(tmp_path / f"child-{job}")) for job in (1, 2)]
+    sleeping_run.kill()
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a child goes on without its worker"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
