@@ -41,6 +41,9 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
     around = [*images.shape[:2], *[1] * (images.ndim - 2)]
     head = images != 0
     masked = (head.flatten(2).sum(dim=2) < (1 - AIR) * images[0, 0].numel()).reshape(around)
+    # Of a GPU the host does not ask: it would wait for the answer in each step.
+    if images.device.type == "cpu" and not masked.any():
+        return applied(images)
     # Where the head has been moved to, its mask tells by the same draws; shading and noise are told
     # from it by what becomes of an even image, and of none.
     mask, full, empty = map(

@@ -101,6 +101,20 @@ def test_what_has_no_air_is_left_as_the_augmentation_gives_it(apply):
     assert torch.equal(found[:, 1, 6:], expected[:, 1, 6:])
 
 
+@pytest.mark.parametrize(("air", "passes"), [(0, 1), (6, 4)])
+def test_on_a_cpu_an_augmentation_is_applied_once_where_there_is_no_air(apply, air, passes):
+    seen = []
+
+    def counted(images, generator):
+        seen.append(len(images))
+        return brighter(images, generator)
+
+    images = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(3)) + 0.1
+    images[3, 1, :air] = 0
+    apply(counted, images)
+    assert seen == [4] * passes
+
+
 def test_an_augmentation_that_makes_the_mask_even_grey_masks_nothing(heads, apply):
     """Solarize, say: what is 1 becomes 0."""
 
