@@ -15,6 +15,8 @@ from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
 
 NOISE = 0.01
+# Share of the usual spread below which float32 itself computes noise, as of a ReLU nearly dead.
+ROUNDING = 1e-6
 
 
 def predictions_of(
@@ -46,10 +48,11 @@ def predictions_of(
 
 
 def embedding_of(fitted: Fitted, subset: Subset, method: str) -> np.ndarray | None:
-    """Return the embedding of each sample, (N, D) float16; None if the model has none.
+    """Return the embedding of each sample, (N, D) float16 or float32; None if the model has none.
 
     It is float32 where half precision would overflow, or add noise to a feature of more than a
-    hundredth of its spread, as to one of 1000 ± 0.3.
+    hundredth of its spread, as to one of 1000 ± 0.3. A spread of less than a millionth of the
+    median one counts as that much.
 
     Raises:
         MritkError: It returns something else.
@@ -60,7 +63,9 @@ def embedding_of(fitted: Fitted, subset: Subset, method: str) -> np.ndarray | No
     with np.errstate(over="ignore", invalid="ignore"):
         half = exact.astype(np.float16)
         noise = np.std(half - exact, axis=0)
-        return half if (noise <= NOISE * np.std(exact, axis=0)).all() else exact
+        spread = np.std(exact, axis=0)
+        allowed = NOISE * np.maximum(spread, ROUNDING * np.median(spread))
+        return half if (noise <= allowed).all() else exact
 
 
 def _optional(

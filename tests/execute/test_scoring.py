@@ -10,6 +10,8 @@ import pytest
 from mritk.execute.scoring import embedding_of
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 3))
+# Nothing but, in one sample, what is left of larger numbers that cancel.
+NEARLY_DEAD = np.where(np.arange(40)[:, None] == 7, 1.3e-7, 0)
 CONSTANT = np.full((40, 1), 0.1)
 
 
@@ -19,14 +21,30 @@ def stored(values):
     return found
 
 
-@pytest.mark.parametrize("values", [FEATURES, 5 + FEATURES, np.hstack([FEATURES, CONSTANT])])
+@pytest.mark.parametrize(
+    "values",
+    [
+        FEATURES,
+        5 + FEATURES,
+        np.hstack([FEATURES, CONSTANT]),
+        np.hstack([FEATURES, NEARLY_DEAD]),
+        np.hstack([FEATURES, 1e-2 * NEARLY_DEAD]),
+    ],
+)
 def test_embeddings_are_stored_in_half_precision(values):
     assert stored(values).dtype == np.float16
     np.testing.assert_allclose(stored(values), values, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "values", [1e5 * FEATURES, 1000 + 0.3 * FEATURES, 1e-7 * FEATURES, FEATURES * [1, 1, 1e5]]
+    "values",
+    [
+        1e5 * FEATURES,
+        1000 + 0.3 * FEATURES,
+        1e-7 * FEATURES,
+        FEATURES * [1, 1, 1e5],
+        FEATURES * [1, 1, 1e-6],
+    ],
 )
 def test_embeddings_that_half_precision_would_spoil_are_stored_in_single(values):
     assert stored(values).dtype == np.float32
