@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py
 
-from mritk.errors import MritkError, one_line
+from mritk.errors import MritkError, StoreError, one_line
 from mritk.files.atomic import write_whole
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
@@ -70,20 +70,28 @@ def write_trial(record: TrialRecord, path: Path, *, parents: int | None = None) 
     """Write ``record`` to ``path``: under another name first, synced, then renamed.
 
     Raises:
-        StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
+        StoreError: The folder cannot be written, or disk or memory is full; nothing is left.
         UnstorableTrial: HDF5 cannot hold its content.
     """
 
     def fill(file: h5py.File) -> None:
         try:
             write_record(record, file)
-        except Exception as error:
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # what a method's notes raise when they are made text, too
             raise UnstorableTrial(
                 f"a trial file cannot hold the result of trial {record.id[:8]}, so it failed: "
                 f"{type(error).__name__}: {one_line(error)}; rename or leave out what is named"
             ) from error
 
-    write_hdf5(path, fill, parents=parents)
+    try:
+        write_hdf5(path, fill, parents=parents)
+    except (MemoryError, OSError) as error:  # HDF5 makes either of a shortage
+        raise StoreError(
+            f"cannot write {path}: {one_line(error)}; free memory and repeat the command. Trials "
+            "already written are safe"
+        ) from error
 
 
 def write_hdf5(

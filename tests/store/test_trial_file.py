@@ -17,7 +17,14 @@ from mritk.errors import StoreError
 from mritk.method import Epoch
 from mritk.store.arrays import smallest
 from mritk.store.label_maps import LabelMaps
-from mritk.store.trial_file import SCHEMA, Failure, Predictions, read_trial, write_trial
+from mritk.store.trial_file import (
+    SCHEMA,
+    Failure,
+    Predictions,
+    UnstorableTrial,
+    read_trial,
+    write_trial,
+)
 
 
 @pytest.fixture
@@ -229,6 +236,21 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(make_record, pat
         write_trial(make_record(seed=2), path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["one.h5"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError("memory allocation failed for raw data chunk")]
+)
+def test_memory_that_is_short_for_a_moment_does_not_make_a_result_unstorable(
+    make_record, path, monkeypatch, error
+):
+    def short(record, file):
+        raise error
+
+    monkeypatch.setattr("mritk.store.trial_file.write_record", short)
+    with pytest.raises(StoreError, match=r"(?i)memory.*free memory and repeat") as caught:
+        write_trial(make_record(), path)
+    assert not isinstance(caught.value, UnstorableTrial)
 
 
 def test_ctrl_c_in_the_middle_of_writing_leaves_nothing(make_record, path, monkeypatch):
