@@ -37,8 +37,8 @@ class TimeLeft:
         self._last = clock()  # end of the last trial
 
     def start(self, trial: Hashable, kind: Hashable) -> None:
-        """Note that a trial begins."""
-        self._waiting[kind] -= 1
+        """Note that a trial begins, or begins again: it ran out of memory beside others."""
+        self._waiting[kind] -= trial not in self._running
         self._running[trial] = _Running(kind, self._clock())
         self._at_once = max(self._at_once, len(self._running))
 

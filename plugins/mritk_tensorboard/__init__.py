@@ -55,6 +55,12 @@ class TensorBoard:
         self.background = Background("tensorboard", REMEDY)
 
     @hookimpl
+    def mritk_trial_start(self, trial: Trial) -> None:
+        """Close the files of an earlier attempt at a trial."""
+        if self.background and self.files:
+            self.background.call(self.files.start, trial, must=True)
+
+    @hookimpl
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
         """Write an epoch."""
         if self.background and self.files:

@@ -32,6 +32,11 @@ class EventFiles:
         self._folder = folder
         self._writers: dict[str, SummaryWriter] = {}
 
+    def start(self, trial: Trial) -> None:
+        """Close what is open of a trial: it ran out of memory beside others, and begins again."""
+        if writer := self._writers.pop(trial.id, None):
+            writer.close()
+
     def epoch(self, trial: Trial, epoch: Epoch) -> None:
         """Write the curves of an epoch, so that a person can see them now."""
         if (writer := self._writers.get(trial.id)) is None:

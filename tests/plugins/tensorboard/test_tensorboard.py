@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 
-from mritk import Background
+from mritk import Background, Epoch
+from mritk_tensorboard.event_files import EventFiles
 
 FIELDS = {
     "loss/train": "train_loss",
@@ -113,6 +115,29 @@ def test_a_trial_that_is_resumed_continues_its_curves(run_toy, board, stored, st
     assert_shows(folder, trial.history)
 
 
+@pytest.mark.parametrize(("again", "folders"), [((1, 2), 2), ((2, 3), 1)])
+def test_a_trial_that_begins_again_shows_each_epoch_once(board, again, folders):
+    """Anew in a folder of its own, or from its checkpoint in the same one."""
+    trial = SimpleNamespace(
+        id="0123456789",
+        backbone_name="b",
+        dataset=SimpleNamespace(record=SimpleNamespace(name="d")),
+        augmentation=SimpleNamespace(name="a"),
+        protocol=SimpleNamespace(name="p", fingerprint="f", selection=SimpleNamespace(by="loss")),
+        fold=0,
+        seed=0,
+    )
+    files = EventFiles(board)
+    for numbers in ((1, 2, 3), again):
+        files.start(trial)
+        for number in numbers:
+            files.epoch(trial, Epoch(number, 4, "all", 1e-3, 0.5, 0.5, 0.5, 1.0))
+    files.close()
+    shown = [[s.step for s in read(f).Scalars("loss/val")] for f in sorted(board.iterdir())]
+    assert len(shown) == folders
+    assert shown[-1] == list(range(1, again[-1] + 1))
+
+
 @pytest.mark.slow
 def test_trials_of_other_processes_are_shown_once_each(run_toy, board, stored):
     assert run_toy("--seeds", 2, "--jobs", 2).code == 0
@@ -203,8 +228,9 @@ def test_a_writer_that_hangs_holds_nothing_up(
     ended = run_toy("--seeds", 2)
     release.set()
     assert ended.code == 0
-    # Two trials of three epochs and an end each, and the end of the run.
-    assert_one_warning("tensorboard was too slow: 9 calls were dropped")
+    # Two trials with a beginning, three epochs and an end each, and the end of the run, but for the
+    # first beginning, behind which the first epoch hangs.
+    assert_one_warning("tensorboard was too slow: 10 calls were dropped")
     stored_as_without_tracker("--seeds", 2)
 
 
