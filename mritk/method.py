@@ -73,7 +73,7 @@ class Epoch:
 
     Attributes:
         epoch: Number of the epoch over all stages, starting at 1.
-        epochs: Total number of planned epochs.
+        epochs: Total number of planned epochs; 0: no number is planned.
         stage: Name of the training stage.
         learning_rate: Learning rate of the head after the epoch.
         train_loss: Mean training loss.

@@ -60,7 +60,8 @@ class Progress:
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
         """Show the epoch and its losses."""
         if self.display and self.rows:
-            text = f"{self.places[trial]}, epoch {epoch.epoch}/{epoch.epochs}, loss "
+            planned = f"/{epoch.epochs}" if epoch.epoch <= epoch.epochs else ""
+            text = f"{self.places[trial]}, epoch {epoch.epoch}{planned}, loss "
             text += f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self.rows.name(trial)}"
             self.display.end_epoch(trial, epoch, text)
 

@@ -36,7 +36,7 @@ class ProgressBar:
     def end_epoch(self, trial: Hashable, epoch: Epoch, text: str) -> None:
         """Show an epoch."""
         # A method may plan no number of epochs, or go on behind it.
-        self._parts[trial] = min(1.0, epoch.epoch / max(1, epoch.epochs))
+        self._parts[trial] = min(1.0, epoch.epoch / epoch.epochs) if epoch.epochs else 0.0
         self._move(text)
 
     def finish_trial(self, trial: Hashable, row: str) -> None:

@@ -43,13 +43,19 @@ class TimeLeft:
         self._at_once = max(self._at_once, len(self._running))
 
     def epoch(self, trial: Hashable, epoch: Epoch) -> bool:
-        """Note an epoch; return whether it was told when it ended, and so says something."""
+        """Note an epoch; return whether it tells what the trial takes.
+
+        It does if it is told when it has ended, and is among those planned.
+        """
         running = self._running.get(trial)
         if running is None:
             return False
         elapsed = self._clock() - running.began
         # Some executors tell epochs when their trial is done, all at once.
         if elapsed < epoch.seconds / 2:
+            return False
+        if epoch.epoch > epoch.epochs:  # a method may plan no number of epochs, or exceed it
+            running.expected = None
             return False
         running.expected = elapsed + (epoch.epochs - epoch.epoch) * epoch.seconds
         return True

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from mritk.execute.claim import claimed
+from mritk.execute.diary import Diary
+from mritk.method import Epoch
+from mritk.store.folder import ResultsFolder
 
 WATCHING = """
 import subprocess, sys
@@ -36,6 +42,14 @@ def test_trials_are_seen_running_finished_and_to_do(run_toy, tmp_path):
     (running,) = second["running"]
     assert running["name"] == "tiny@scratch on bands seed 1"
     assert (running["epoch"], running["epochs"]) == (2, 3)
+
+
+def test_an_epoch_is_told_of_those_planned_if_it_is_one_of_them(mritk, tmp_path):
+    results = ResultsFolder(tmp_path)
+    with claimed(results, "1", wait=False), Diary(results, "1") as diary:
+        for planned, shown in ((3, r" 3/3 .* about "), (2, r" 3  .* –$"), (0, r" 3  .* –$")):
+            diary.note(Epoch(3, planned, "all", 1e-3, 0.1, 0.5, 0.6, 1.0))
+            assert re.search(shown, mritk("status", tmp_path).out.rstrip())
 
 
 @pytest.mark.slow

@@ -32,8 +32,8 @@ def results(tmp_path):
     return ResultsFolder(tmp_path)
 
 
-def epoch(number, seconds=10.0):
-    return Epoch(number, 4, "all", 1e-3, 0.1, 0.5, 0.6, seconds)
+def epoch(number, seconds=10.0, of=4):
+    return Epoch(number, of, "all", 1e-3, 0.1, 0.5, 0.6, seconds)
 
 
 def test_a_trial_that_is_trained_is_told_with_place_epoch_and_time_left(results):
@@ -67,6 +67,14 @@ def test_the_time_since_the_last_epoch_counts(results):
         os.utime(diary_path(results, "1"), (0, 0))
         (running,) = Status.of(results).running
         assert running.left == 0
+
+
+@pytest.mark.parametrize("planned", [0, 2])
+def test_behind_the_planned_epochs_it_is_unknown_what_is_left(results, planned):
+    with claimed(results, "1", wait=False), Diary(results, "1") as diary:
+        diary.note(epoch(3, of=planned))
+        (running,) = Status.of(results).running
+    assert running.left is None
 
 
 def test_what_a_killed_process_has_left_is_not_running_but_to_do(results):

@@ -229,6 +229,18 @@ def test_a_trial_that_begins_again_is_one_trial_and_its_time_is_that_of_the_new_
     assert left.left() == 50, "10 of this trial, 20 of each other"
 
 
+@pytest.mark.parametrize("planned", [0, 2])
+def test_of_epochs_that_are_not_planned_no_time_left_is_told(file, planned):
+    progress = Progress()
+    progress.mritk_run_start(plan(1))
+    progress.mritk_trial_start(trials(1)[0], 1, 1)
+    progress.mritk_epoch_end(trials(1)[0], epoch(3, of=planned))
+    progress.display._tell_now()
+    assert "trial 1/1, epoch 3, loss" in file.getvalue()
+    assert "left" not in file.getvalue()
+    progress.mritk_run_finish([])
+
+
 def test_of_trials_side_by_side_each_row_and_the_time_left_are_told(file, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
