@@ -88,14 +88,13 @@ def parameter_groups(
     """
     modules = dict(network.named_modules())
     penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules.items()}
-    tables = {f"{name}.weight" for name, module in modules.items() if isinstance(module, TABLES)}
-    depth = _depths(network, blocks)
+    matrices = _matrices(network)
+    depth = _depths(matrices, blocks)
     groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        matrix = parameter.ndim > 1 and _is_matrix(name) and name not in tables
-        decay = weight_decay if matrix else 0.0
+        decay = weight_decay if name in matrices else 0.0
         decay += penalties.get(name, 0.0)
         deep = depth[_in_backbone(name)] if layer_decay != 1 and name.startswith(BACKBONE) else 0
         groups.setdefault((not name.startswith(HEAD), deep, decay), []).append(parameter)
@@ -110,15 +109,21 @@ def parameter_groups(
     ]
 
 
-def _depths(network: Network, blocks: Sequence[Block]) -> dict[str, int]:
-    """Return how many blocks from the end each tensor of the backbone stands, from 1."""
-    matrices = {
-        name.removeprefix(BACKBONE)
-        for name, tensor in network.state_dict().items()
-        if name.startswith(BACKBONE) and tensor.ndim > 1
+def _matrices(network: Network) -> set[str]:
+    """Return the names of the parameters that are matrices or kernels."""
+    tables = {
+        f"{name}.weight" for name, module in network.named_modules() if isinstance(module, TABLES)
     }
-    # A low-rank update replaces a weight by tensors of other names.
-    layers = {_in_backbone(BACKBONE + name) for name in matrices}
+    return {
+        name
+        for name, parameter in network.named_parameters(remove_duplicate=False)
+        if parameter.ndim > 1 and _is_weight(name) and name not in tables
+    }
+
+
+def _depths(matrices: set[str], blocks: Sequence[Block]) -> dict[str, int]:
+    """Return how many blocks from the end each tensor of the backbone stands, from 1."""
+    layers = {_in_backbone(name) for name in matrices if name.startswith(BACKBONE)}
     last = max(
         (i for i, block in enumerate(blocks) if layers.intersection(block.tensors)),
         default=len(blocks) - 1,
@@ -126,7 +131,7 @@ def _depths(network: Network, blocks: Sequence[Block]) -> dict[str, int]:
     return {name: max(last - i, 0) + 1 for i, block in enumerate(blocks) for name in block.tensors}
 
 
-def _is_matrix(name: str) -> bool:
+def _is_weight(name: str) -> bool:
     # The factors of a low-rank update are matrices of another name.
     return name.endswith("weight") or ADAPTED in name
 

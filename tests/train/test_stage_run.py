@@ -162,10 +162,11 @@ def test_the_rate_falls_by_the_decay_with_each_unit_from_the_output(units_of):
     assert optimiser.param_groups[0]["lr"] == 0.5, "the head's rate is the one that is shown"
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
 @pytest.mark.parametrize("units_of", [default_blocks, layers_of])
-def test_a_closing_norm_is_no_depth_of_its_own(units_of):
+def test_a_closing_norm_is_no_depth_of_its_own(units_of, shape):
     """Bao et al. and timm: the last block has the decay once, whether a norm follows or not."""
-    layers = [nn.Linear(4, 4), nn.Linear(4, 4), nn.LayerNorm(4)]
+    layers = [nn.Linear(4, 4), nn.Linear(4, 4), nn.LayerNorm(shape)]
     network = Network(nn.Sequential(*layers), nn.Sequential(nn.Linear(4, 2)))
     found = rates(network, build_optimiser(network, decaying(), units_of(network.backbone)))
     assert found["backbone.2.weight"] == (0.25 * 0.5, 0.0)
