@@ -36,7 +36,7 @@ class Background:
 
     def __init__(self, name: str, remedy: str, *, capacity: int = 1000) -> None:
         self._name, self._remedy, self._capacity = name, remedy, capacity
-        self._waiting: deque[Callable[[], Any]] = deque()
+        self._waiting: deque[tuple[Callable[[], Any], bool]] = deque()
         self._changed = Condition()
         self._busy = self._closing = self._off = False
         self._dropped = 0
@@ -49,7 +49,8 @@ class Background:
         Args:
             function: What to call.
             arguments: With what.
-            must: Queue it even if the queue is full, such as what begins or ends a trial.
+            must: Queue it even if the queue is full, and let :meth:`close` drop others first, such
+                as what begins or ends a trial.
         """
         with self._changed:
             if self._off or self._closing:
@@ -57,19 +58,25 @@ class Background:
             if len(self._waiting) >= self._capacity and not must:
                 self._dropped += 1
                 return
-            self._waiting.append(partial(function, *arguments))
+            self._waiting.append((partial(function, *arguments), must))
             self._changed.notify()
 
     def close(self) -> None:
         """Wait for pending calls, for :attr:`PATIENCE` seconds at most.
 
-        Dropped and unfinished calls are reported as one warning. A hanging call remains
-        on its thread, which does not prevent the process from exiting.
+        The second half of them is for those that must be made; others are dropped. Dropped and
+        unfinished calls are reported as one warning. A hanging call remains on its thread, which
+        does not prevent the process from exiting.
         """
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(self.PATIENCE)
+        self._thread.join(self.PATIENCE / 2)
+        with self._changed:
+            kept = deque(waiting for waiting in self._waiting if waiting[1])
+            self._dropped += len(self._waiting) - len(kept)
+            self._waiting = kept
+        self._thread.join(self.PATIENCE / 2)
         with self._changed:
             failed, self._off = self._off, True
             lost = self._dropped + len(self._waiting) + self._busy
@@ -97,7 +104,7 @@ class Background:
             if self._off or not self._waiting:
                 return None
             self._busy = True
-            return self._waiting.popleft()
+            return self._waiting.popleft()[0]
 
     def _switch_off(self, error: BaseException) -> None:
         with self._changed:

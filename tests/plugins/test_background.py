@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from threading import Event, current_thread, main_thread
 
 import pytest
@@ -99,6 +100,24 @@ def test_what_must_be_called_is_queued_behind_a_full_queue(caplog):
     go_on.set()
     background.close()
     assert made == [0, "the end"]
+    assert "2 calls were dropped" in caplog.text
+
+
+def test_at_the_end_what_must_be_called_is_not_kept_from_it_by_what_need_not(caplog, monkeypatch):
+    monkeypatch.setattr(Background, "PATIENCE", 2.0)
+    made, deadline = [], time.monotonic() + 30
+
+    def slow():
+        made.append("slow")
+        while len(background._waiting) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    background = Background("mine", "remedy")
+    for _ in range(3):
+        background.call(slow)
+    background.call(made.append, "the end", must=True)
+    background.close()
+    assert made == ["slow", "the end"]
     assert "2 calls were dropped" in caplog.text
 
 
