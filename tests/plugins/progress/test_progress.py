@@ -19,7 +19,6 @@ from mritk.method import Epoch
 from mritk_progress import Progress
 from mritk_progress.log import ProgressLog
 from mritk_progress.rows import duration
-from mritk_progress.time_left import TimeLeft
 
 
 class Terminal(io.StringIO):
@@ -216,17 +215,6 @@ def test_the_time_left_counts_the_last_epoch_for_those_that_follow(file, monkeyp
     log.finish_trial("t", "row")
     assert file.getvalue().endswith("row, about 62 s left\n")
     log.close()
-
-
-def test_a_trial_that_begins_again_is_one_trial_and_its_time_is_that_of_the_new_attempt():
-    now = [0.0]
-    left = TimeLeft(["a"] * 3, lambda: now[0])
-    left.start("t", "a")
-    now[0] = 100.0
-    left.start("t", "a")
-    now[0] = 110.0
-    left.epoch("t", epoch(1, of=2, seconds=10.0))
-    assert left.left() == 50, "10 of this trial, 20 of each other"
 
 
 @pytest.mark.parametrize("planned", [0, 2])

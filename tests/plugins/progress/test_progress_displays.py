@@ -9,6 +9,7 @@ import pytest
 from mritk.method import Epoch
 from mritk_progress.bar import ProgressBar
 from mritk_progress.log import ProgressLog
+from mritk_progress.time_left import TimeLeft
 
 
 @pytest.mark.parametrize(("planned", "shown"), [(0, "  0%|"), (1, " 50%|")])
@@ -20,6 +21,17 @@ def test_more_epochs_than_planned_count_as_one_trial_and_unplanned_ones_as_none(
     bar.end_epoch("one", Epoch(3, planned, "all", 1e-3, 0.1, 0.7, 0.6, 1.0), "an epoch ends")
     bar.close()
     assert shown in capsys.readouterr().err.split("\r")[-1]
+
+
+def test_a_trial_that_begins_again_is_one_trial_and_its_time_is_that_of_the_new_attempt():
+    now = [0.0]
+    left = TimeLeft(["a"] * 3, lambda: now[0])
+    left.start("t", "a")
+    now[0] = 100.0
+    left.start("t", "a")
+    now[0] = 110.0
+    left.epoch("t", Epoch(1, 2, "all", 1e-3, 0.1, 0.7, 0.6, 10.0))
+    assert left.left() == 50, "10 of this trial, 20 of each other"
 
 
 class Noticed(str):
