@@ -144,9 +144,11 @@ class Selection:
         """Return the name behind ``no:`` that leaves an installed plugin out, or nothing."""
         if point.name in self.blocked:
             return point.name
+        if point.module not in self.blocked:
+            return ""
         # A name that would leave out two leaves out none: it is refused.
         meant = [p for p in self._installed if point.module in (p.name, p.module)]
-        return point.module if point.module in self.blocked and len(meant) == 1 else ""
+        return point.module if len(meant) == 1 else ""
 
 
 def _file_of(name: str) -> Path | None:
