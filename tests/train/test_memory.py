@@ -215,7 +215,7 @@ def test_it_is_written_in_gibibytes():
 # In a process of its own: the peak of resident memory must not depend on earlier tests.
 MEASURE = """
 import ctypes, gc, json, sys
-import torch
+import timm, torch
 from torch import nn
 from mritk.train.memory import estimate_memory
 from mritk.machine.peak_memory import PeakMemory
@@ -224,6 +224,7 @@ torch.set_num_threads(1)
 # Blocks of 64 KiB and more go back to the system at once, so that resident means used.
 mallopt = ctypes.CDLL(None).mallopt
 mallopt(-3, 1 << 16), mallopt(-1, 1 << 16)
+gc.freeze()  # what is imported stays, and need not be looked through before each step
 
 
 def toy():
@@ -237,8 +238,9 @@ def toy():
 def build(name):
     if name == "toy":
         return toy()
-    import timm
-    return timm.create_model(name, num_classes=4)
+    # Blocks of a DenseNet differ in their depth alone.
+    fewer = {"block_config": (2, 2, 2, 2)} if name == "densenet121" else {}
+    return timm.create_model(name, num_classes=4, **fewer)
 
 
 def step(count):
@@ -253,7 +255,7 @@ def growth(told):
     measured = 0
     for _ in range(3):
         measured = max(measured, (step(48) - step(16)) / 32)
-        if measured > 0.95 * told:
+        if measured > 0.92 * told:
             break
     return measured
 
@@ -273,7 +275,7 @@ for name, frozen in json.loads(sys.argv[1]):
     results[f"{name} {frozen}"] = told, growth(told)
 print(json.dumps(results))
 """
-SLOW = ("resnet18", "efficientnet_lite0", "densenet121", "convnext_tiny")
+NETWORKS = ("toy", "resnet18", "efficientnet_lite0", "densenet121", "convnext_tiny")
 
 # Measured: 2.5 % for the nets of timm, trained and frozen, on torch 2.15.
 TOLERANCE = 0.10
@@ -281,13 +283,8 @@ TOLERANCE = 0.10
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize(
-    "names", [("toy",), pytest.param(SLOW, marks=pytest.mark.slow)], ids=["toy", "timm"]
-)
-def test_the_growth_of_the_peak_with_the_batch_is_predicted(names):
-    if names == SLOW:
-        pytest.importorskip("timm")
-    cases = [(name, frozen) for name in names for frozen in (False, True)]
+def test_the_growth_of_the_peak_with_the_batch_is_predicted():
+    cases = [(name, frozen) for name in NETWORKS for frozen in (False, True)]
     command = [sys.executable, "-c", MEASURE, json.dumps(cases)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
