@@ -191,8 +191,10 @@ def balls():
 
 
 @pytest.fixture
-def words(tmp_path):
+def words(tmp_path, audited_before):
     """The command of a run into ``tmp_path/results``; lines are added to the protocol."""
+    (tmp_path / "balls.py").write_text(PLUGIN)
+    audited_before(tmp_path / "balls.py", "balls")
 
     def make(more="", changed=("", "")):
         (tmp_path / "balls.py").write_text(PLUGIN)
