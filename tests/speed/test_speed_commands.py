@@ -50,7 +50,7 @@ def run(command, file: Path, *arguments: str) -> dict:
 def in_this_process(monkeypatch):
     """Programs run here, where their libraries are imported already.
 
-    Each program is started as a process in test_all_programs_make_as_many_steps, too.
+    A program of a peer and mritk are processes in test_programs_make_as_many_steps.
     """
 
     def run_here(arguments, changes=None):
@@ -153,16 +153,16 @@ def steps_of(sides, network, file):
 
 
 @pytest.mark.slow
-def test_all_programs_make_as_many_steps(tmp_path, tiny_network):
-    sides = ["timm, best", "torchvision, 0 workers", process.COLD]
+def test_programs_make_as_many_steps(tmp_path, tiny_network):
+    sides = ["timm, best", process.COLD]
     counts = {(2 * 10, 2 * 40, 2 * 8)}
     assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
-def test_so_does_mritk_with_the_caches_of_the_run_before(tmp_path, tiny_network):
-    sides = [process.COLD, process.WARM]
+def test_so_do_torchvision_and_mritk_with_the_caches_of_the_run_before(tmp_path, tiny_network):
+    sides = ["torchvision, 0 workers", process.COLD, process.WARM]
     counts = {(2 * 10, 2 * 40, 2 * 8)}
     assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
 
