@@ -16,6 +16,7 @@ import numpy as np
 
 from mritk.errors import import_extra
 from mritk.evaluate.corrected_t import NO_SPREAD
+from mritk.evaluate.distributions import student_tail
 from mritk.evaluate.resampling import SEED
 from mritk.evaluate.rounding import one_value, subtracted
 
@@ -65,13 +66,11 @@ def student_probabilities(
     Raises:
         ValueError: The ROPE is negative.
     """
-    from scipy.stats import t
-
     _require_rope(rope)
     if not (math.isfinite(difference) and standard_error > 0 and dof > 0):
         return Probabilities.unknown("the difference has no standard error")
-    below = float(t.cdf((-rope - difference) / standard_error, dof))
-    above = float(t.sf((rope - difference) / standard_error, dof))
+    below = student_tail((rope + difference) / standard_error, dof)
+    above = student_tail((rope - difference) / standard_error, dof)
     return _directed(below, above, higher_is_better=higher_is_better)
 
 

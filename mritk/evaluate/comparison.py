@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 
+from mritk.evaluate.distributions import normal_quantile, normal_tail, student_tail
 from mritk.evaluate.holm import holm
 from mritk.evaluate.interval import Interval
 
@@ -92,8 +93,6 @@ class Comparison:
             tolerance: In the unit of the metric.
             below: Whether the difference is asked to lie below the tolerance, or above.
         """
-        from scipy.stats import norm, t
-
         if not self.tested:
             return math.nan
         beyond = tolerance - self.difference if below else self.difference - tolerance
@@ -102,9 +101,9 @@ class Comparison:
         if self.interval.reason or not self.interval.standard_error > 0:
             if self.difference == 0:
                 return 0.5
-            deviations = norm.isf(self.p / 2) * beyond / abs(self.difference)
-            return float(norm.sf(deviations))
-        return float(t.sf(beyond / self.interval.standard_error, self.dof))
+            deviations = -normal_quantile(self.p / 2) * beyond / abs(self.difference)
+            return normal_tail(deviations)
+        return student_tail(beyond / self.interval.standard_error, self.dof)
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:

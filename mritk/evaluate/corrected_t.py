@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mritk.evaluate.difference import Difference
+from mritk.evaluate.distributions import student_tail
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.rounding import one_value
 
@@ -30,8 +31,6 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> Difference:
     Raises:
         ValueError: The ratio is not a positive number.
     """
-    from scipy.stats import t as student
-
     if not 0 < test_to_train < math.inf:
         raise ValueError(f"n_test / n_train is {test_to_train}; it must be positive")
     folds = len(differences)
@@ -49,4 +48,4 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> Difference:
     error = math.sqrt((1 / folds + test_to_train) * float(np.var(differences, ddof=1)))
     t = mean / error
     interval = Interval.around(mean, error, dof)
-    return Difference(mean, interval, float(2 * student.sf(abs(t), dof)), t, dof)
+    return Difference(mean, interval, 2 * student_tail(abs(t), dof), t, dof)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.evaluate.distributions import normal_quantile, normal_tail, student_quantile
 from mritk.evaluate.interval import LEVEL, UNBOUNDED, Interval, quantile
 from mritk.evaluate.resampling import SEED, Units
 from mritk.evaluate.rounding import ROUNDING, one_value
@@ -124,16 +125,14 @@ class Estimate:
         Efron & Tibshirani 1993, An Introduction to the Bootstrap, equations 14.9 to 14.15, the
         acceleration summed over strata; Student's quantiles stand in place of normal ones.
         """
-        from scipy.stats import norm, t
-
         below = (self.replicates < self.point).mean() + (self.replicates == self.point).mean() / 2
         share = np.clip(below, 1 / (len(self.replicates) + 1), None)
-        z0 = float(norm.ppf(min(share, 1 - 1 / (len(self.replicates) + 1))))
+        z0 = normal_quantile(min(share, 1 - 1 / (len(self.replicates) + 1)))
         a = acceleration(self.jackknife, units)
         ends = []
         for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
-            z = z0 + float(t.ppf(tail, self.dof))
-            ends.append(float(norm.cdf(z0 + z / max(1 - a * z, 1e-6))))
+            z = z0 + student_quantile(tail, self.dof)
+            ends.append(normal_tail(-(z0 + z / max(1 - a * z, 1e-6))))
         low, high = np.quantile(self.replicates, ends)
         return float(low), float(high)
 

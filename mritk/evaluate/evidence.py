@@ -12,6 +12,12 @@ import numpy as np
 
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.conservative import why_conservative
+from mritk.evaluate.distributions import (
+    normal_quantile,
+    normal_tail,
+    student_quantile,
+    student_tail,
+)
 from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import LEVEL, Interval
@@ -247,8 +253,6 @@ class Evidence(RunValues):
         )
 
     def _p(self, found: Estimate, pair: tuple[str, str], metric: Metric) -> float:
-        from scipy.stats import norm, t
-
         if math.isnan(found.point):
             return math.nan
         if found.training is None:
@@ -256,18 +260,18 @@ class Evidence(RunValues):
         if found.point == 0:
             return 1.0
         if not found.reason and found.standard_error > 0:
-            return float(2 * t.sf(abs(found.point) / found.standard_error, found.dof))
+            return 2 * student_tail(abs(found.point) / found.standard_error, found.dof)
         # Without a spread over patients: exchange them, and add the variance of training to the
         # one that a normal difference with that p has.
         runs = self._exchangeable(*pair, metric)
-        of_units = norm.isf(swap_test(metric, runs) / 2) if runs else math.nan
+        of_units = -normal_quantile(swap_test(metric, runs) / 2) if runs else math.nan
         if not found.training.variance > 0:
-            return float(2 * norm.sf(of_units))
+            return 2 * normal_tail(of_units)
         error = math.sqrt(found.training.variance)
-        of_training = norm.isf(t.sf(abs(found.point) / error, found.training.dof))
+        of_training = -normal_quantile(student_tail(abs(found.point) / error, found.training.dof))
         # Infinite where runs agree but for rounding: then units alone tell.
         both = of_units / math.hypot(1.0, of_units / max(of_training, TINY))
-        return float(2 * norm.sf(both))
+        return 2 * normal_tail(both)
 
     def _same(self, first: str, second: str, metric: Metric) -> bool:
         """Whether two rows agree in every resample; a difference of 0 may be an accident."""
@@ -295,10 +299,9 @@ class Evidence(RunValues):
         ``(t₀.₉₇₅ + t₀.₈) · SE`` with the median of that product over the comparisons, before Holm's
         correction; NaN if there is none, infinite if it is larger than any difference can be.
         """
-        from scipy.stats import t
-
         found = [
-            (t.ppf((1 + LEVEL) / 2, c.dof) + t.ppf(POWER, c.dof)) * c.interval.standard_error
+            (student_quantile((1 + LEVEL) / 2, c.dof) + student_quantile(POWER, c.dof))
+            * c.interval.standard_error
             for c in comparisons
             if c.interval.standard_error > 0 and c.dof > 0 and not c.untested
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mritk.evaluate.distributions import normal_quantile, student_quantile
+
 LEVEL = 0.95
 UNBOUNDED = (-math.inf, math.inf)
 POSITIVE = (0.0, math.inf)
@@ -66,7 +68,5 @@ class Interval:
 
 def quantile(dof: float) -> float:
     """Return how many standard errors an interval reaches, by Student's distribution."""
-    from scipy.stats import norm, t
-
     upper = (1 + LEVEL) / 2
-    return float(norm.ppf(upper) if math.isinf(dof) else t.ppf(upper, dof))
+    return normal_quantile(upper) if math.isinf(dof) else student_quantile(upper, dof)
