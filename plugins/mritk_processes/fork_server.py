@@ -1,8 +1,8 @@
 """Start workers that have imported already what training needs.
 
-To import torch, its compiler, timm and scikit-learn takes longer than a short trial. One process,
-the fork server, does so once; each worker is forked from it, with nothing left to import. It
-computes nothing and never looks for a GPU: CUDA does not survive a fork.
+To import torch, its compiler and timm takes longer than a short trial. One process, the fork
+server, does so once; each worker is forked from it, with nothing left to import. It computes
+nothing and never looks for a GPU: CUDA does not survive a fork.
 """
 
 from __future__ import annotations
