@@ -151,7 +151,7 @@ class _Pool:
                     del self._seats[place]
                     if seat.leaving:
                         self._ray.kill(seat.worker)
-                        self._start(1)
+                        self._start(min(1, len(waiting)))
                     elif waiting:
                         self._give(seat, self._next(seat, waiting))
         finally:
@@ -172,18 +172,19 @@ class _Pool:
     def _lost(self, seat: _Seat, error: Exception, waiting: list[Any]) -> Iterator[LostJob]:
         """Replace a worker that died; one of its jobs may be why, so each is tried again alone.
 
-        At the end of a run workers have left that had nothing more to do: they are replaced, too.
+        At the end of a run workers have left that had nothing more to do: they are replaced, too,
+        as far as there is something to do again.
         """
-        missing = self._share.workers - len(self._seats)
-        self._start(max(1, min(missing, len(seat.left))))
         if not seat.left:
             self._tell_unstarted(error)
         for job in seat.left.values():
             self._deaths[id(job)] += 1
-            if self._deaths[id(job)] < ATTEMPTS:
-                waiting.append(job)
-            else:
-                yield LostJob(job, f"died ({_first_line(error)})", attempts=ATTEMPTS)
+        given_up = [job for job in seat.left.values() if self._deaths[id(job)] >= ATTEMPTS]
+        waiting += [job for job in seat.left.values() if self._deaths[id(job)] < ATTEMPTS]
+        missing = self._share.workers - len(self._seats)
+        self._start(min(missing, len(waiting), max(1, len(seat.left))))
+        for job in given_up:
+            yield LostJob(job, f"died ({_first_line(error)})", attempts=ATTEMPTS)
 
     def _tell_unstarted(self, error: Exception) -> None:
         """Raise if no worker starts any more; one may have been on a machine that was lost."""
