@@ -172,7 +172,7 @@ def trained(benchmark):
     return [name for name in benchmark.backbones if name not in OF_MONAI]
 
 
-@pytest.mark.usefixtures("shallow")
+@pytest.mark.usefixtures("shallow_lite")
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
 def test_a_study_plans_without_its_weights_and_runs_at_small_scale(study, run, tmp_path, mritk):
     planned = run(study, "--dry-run", "--json")
