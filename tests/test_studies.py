@@ -38,18 +38,19 @@ TREES = {
 # What stands in for sets that take long to make.
 SMALL = {
     "augmented:phantom3d,target=mask,size=32,patients=60,copies=5": (
-        "augmented:phantom3d,target=mask,size=32,patients=24,copies=2"
+        "augmented:phantom3d,target=mask,size=32,patients=20,copies=1"
     ),
+    "augmented:brats:BraTS-SSA,copies=5": "augmented:brats:BraTS-SSA,copies=1",
     "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
-    "openbhb:openbhb,target=age,modality=vbm": "phantom3d,target=age,size=32,patients=24",
-    "openbhb:openbhb,target=age,modality=quasiraw": "phantom3d,target=age,size=33,patients=24",
-    "phantom3d,target=age,size=32": "phantom3d,target=age,size=32,patients=24",
-    "phantom3d,target=sex,size=32": "phantom3d,target=sex,size=32,patients=48",
+    "openbhb:openbhb,target=age,modality=vbm": "phantom3d,target=age,size=32,patients=20",
+    "openbhb:openbhb,target=age,modality=quasiraw": "phantom3d,target=age,size=33,patients=20",
+    "phantom3d,target=age,size=32": "phantom3d,target=age,size=32,patients=20",
+    "phantom3d,target=sex,size=32": "phantom3d,target=sex,size=32,patients=40",
     "manifest:abide2.csv,frames=4": "manifest:abide2.csv,frames=2",
-    "phantom3d,target=mask,size=32,patients=60": "phantom3d,target=mask,size=32,patients=24",
+    "phantom3d,target=mask,size=32,patients=60": "phantom3d,target=mask,size=32,patients=20",
 }
-SMALL_PHANTOM = partial(Recipe, patients=32, resolution=4)
+SMALL_PHANTOM = partial(Recipe, patients=32, size=64, resolution=4)
 # Names of data that a user brings.
 BROUGHT = ("folder:", "manifest:", "openbhb:", "brats:")
 # Networks of an extra that may not be installed, and what stands in for them.
