@@ -58,13 +58,27 @@ def run(mritk, toy, images, tmp_path):
     return call
 
 
+@pytest.fixture(scope="module")
+def made():
+    """What :func:`usual` has made."""
+    return []
+
+
+@pytest.fixture
+def usual(run, made):
+    """The call without a split of its own, and its trial; made once, as tests only read them."""
+    if not made:
+        made.append(run())
+    return made[0]
+
+
 def numbers(ids):
     return {int(name[-6:-4]) for name in ids}
 
 
 @pytest.mark.slow
-def test_training_samples_that_copy_a_test_sample_are_dropped(run):
-    ended, trial = run()
+def test_training_samples_that_copy_a_test_sample_are_dropped(usual):
+    ended, trial = usual
     assert numbers(trial.splits["dropped"]) == set(range(6))
     assert not numbers([*trial.splits["train"], *trial.splits["val"]]) & set(range(6))
     assert len(trial.splits["test"]) == 16, "the test part stays whole"
@@ -75,8 +89,8 @@ def test_training_samples_that_copy_a_test_sample_are_dropped(run):
 
 
 @pytest.mark.slow
-def test_the_table_has_both_scores_and_both_counts(run):
-    ended, _ = run()
+def test_the_table_has_both_scores_and_both_counts(usual):
+    ended, _ = usual
     heading = next(line for line in ended.out.splitlines() if line.startswith("| backbone"))
     assert "balanced accuracy (16) ↑" in heading
     assert "clean (10) ↑" in heading
@@ -117,13 +131,13 @@ def test_copies_can_be_kept_and_every_cell_says_so(run):
 
 
 @pytest.mark.slow
-def test_keeping_copies_is_another_protocol(run):
-    assert run()[1].fingerprint != run('copies = "keep"')[1].fingerprint
+def test_keeping_copies_is_another_protocol(usual, run):
+    assert usual[1].fingerprint != run('copies = "keep"')[1].fingerprint
 
 
 @pytest.mark.slow
-def test_the_verdict_is_in_the_trial_file(run):
-    _, trial = run()
+def test_the_verdict_is_in_the_trial_file(usual):
+    _, trial = usual
     verdict = trial.audit
     assert verdict["copies"] == "drop"
     assert (verdict["test"], verdict["clean"], verdict["dropped"]) == (16, 10, 6)
@@ -155,8 +169,8 @@ def test_k_shot_trains_on_exactly_k_of_each_class(run):
 
 
 @pytest.mark.slow
-def test_the_balance_of_the_parts_is_told(run):
-    ended, _ = run()
+def test_the_balance_of_the_parts_is_told(usual):
+    ended, _ = usual
     assert "official split of protocol:" in ended.err
     assert "test 16 samples: a 50 %, b 50 %" in ended.err
 
