@@ -330,7 +330,7 @@ class Request:
         if self.vary:
             given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(vars(self)))
-        return replace(benchmark, **given).completed(registry)
+        return replace(benchmark, **given).completed(registry).using(self.backbones, registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
         """Look for the data and weights of every protocol that can be read; fetch nothing."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, UsageError
 from mritk.files.user_path import user_path
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
@@ -17,6 +17,7 @@ from mritk.protocol.tomltext import TomlText
 from mritk.protocol.variation import Changes, variations
 from mritk.records import BenchmarkFile
 from mritk.study.data_options import DataOptions
+from mritk.text.listed import listed
 
 # What ``mritk run`` compares where nothing else is named.
 USUAL = "quickstart"
@@ -147,6 +148,20 @@ class Benchmark:
         if found.backbones or not found.takes_backbones(registry):
             return found
         return replace(found, backbones=usual.backbones)
+
+    def using(self, backbones: Sequence[str], registry: Registry) -> Benchmark:
+        """Return the benchmark, if its methods have a use for backbones that were asked for.
+
+        Raises:
+            UsageError: There are some, and no method takes one.
+        """
+        if backbones and not self.takes_backbones(registry):
+            raise UsageError(
+                f"no backbone is used by {listed(self.protocols)}, so "
+                f"{listed([f'--backbone {name}' for name in backbones])} would change nothing; "
+                "remove it, or use another protocol"
+            )
+        return self
 
     def takes_backbones(self, registry: Registry) -> bool:
         """Return whether the method of any protocol takes a backbone."""

@@ -76,3 +76,12 @@ def test_a_batch_that_the_training_part_cannot_fill_is_told_before_training(run_
     fast_protocol.write_text(text)
     told = run_toy("-n").err
     assert "batch_size = 58 exceeds the 57 training samples, so each batch has" in told
+
+
+def test_a_backbone_that_the_protocol_does_not_take_is_refused_if_typed(mritk, toy, tmp_path):
+    call = ("run", "-p", toy, "-d", "bands", "--protocol", "threshold", "--dry-run")
+    ended = mritk(*call, "-b", "tiny")
+    assert ended.code == 2
+    assert "no backbone is used by threshold, so --backbone tiny would change nothing" in ended.err
+    (tmp_path / "study.toml").write_text('backbones = ["tiny"]\n')
+    assert "no backbone is used" not in mritk(*call, tmp_path / "study.toml").err

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mritk.errors import ProtocolError
+from mritk.errors import ProtocolError, UsageError
+from mritk.plugins.registry import Registry
 from mritk.protocol.tomltext import TomlText
 from mritk.study.benchmark import Benchmark
 
@@ -34,3 +35,13 @@ def test_protocol_files_stand_beside_the_benchmark_or_in_the_home_that_they_name
     places = tmp_path, tmp_path / "home", tmp_path / "~no_user"
     own = [str(place / "own.toml") for place in places]
     assert Benchmark.from_file(file).protocols == ("quick", *own)
+
+
+def test_backbones_are_refused_where_no_protocol_takes_one():
+    registry = Registry.load(environ={})
+    mixed = Benchmark(protocols=("threshold", "quick"))
+    assert mixed.using(("small_cnn",), registry) is mixed
+    without = Benchmark(protocols=("threshold", "unet3d"))
+    assert without.using((), registry) is without
+    with pytest.raises(UsageError, match=r"threshold, unet3d, so --backbone a, --backbone b would"):
+        without.using(("a", "b"), registry)
