@@ -76,7 +76,7 @@ def resolve_folder(path: str, options: FolderOptions) -> Iterator[Dataset]:
         f"folder:{folder.resolve().name}",
         open=partial(open_folder, folder, options, typed=f"folder:{path}", archive=archive),
         license=LICENSE,
-        no_patients="not in folders; use --patient-regex or --patients",
+        no_patients="unless every file is named after a sub-ID; use --patient-regex or --patients",
     )
 
 
@@ -133,7 +133,7 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
         f"manifest:{file.resolve().name}",
         open=partial(lazy("mritk_folders.manifest:read_manifest"), file, options),
         license=LICENSE,
-        no_patients="the table has no column patient",
+        no_patients="unless the table has a column patient",
     )
 
 

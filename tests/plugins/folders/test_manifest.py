@@ -285,3 +285,9 @@ def test_a_patient_that_is_also_a_covariate_is_not_missing(manifest, column):
     row[COLUMNS.index(column)] = ""
     with pytest.raises(DataError, match=f"line 4 has no {column}"):
         read(manifest(rows=[*ROWS[:2], row, ROWS[3]]), covariates=column)
+
+
+def test_what_is_told_without_reading_the_table_holds_for_every_table(manifest):
+    (record,) = resolve_manifest(str(manifest()), ManifestOptions())
+    assert read(manifest()).patients
+    assert record.no_patients == "unless the table has a column patient"
