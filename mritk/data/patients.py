@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,15 @@ from shlex import quote
 from mritk.data.samples import Samples
 from mritk.errors import DataError, Unavailable, UsageError
 from mritk.files.user_path import user_path
-from mritk.reading.spelling import is_missing
+from mritk.reading.spelling import composed, is_missing
 from mritk.reading.text_table import read_text_table
 from mritk.text.listed import first_few, many
 
 logger = logging.getLogger("mritk")
 
 NAMED = 3  # examples in a message
+
+_Line = dict[str, str]  # of a table, by column
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class PatientRule:
         regex: A regular expression that is searched in each sample id. The patient is the group
             named ``patient``, else the first group, else the whole match.
         table: Path of a CSV or TSV file with the columns ``id`` (or ``path``), ``patient`` and
-            perhaps ``site``, one line per sample, or per file that samples are parts of.
+            perhaps ``site``, one line per sample, or per file that samples are parts of. Ids may
+            have other slashes, or another Unicode form.
         none: The user states that there are no patient ids.
     """
 
@@ -127,7 +131,7 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
 
 def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     path = user_path(rule.table)
-    table = _read_table(path)
+    table = _respelt(_read_table(path), samples, path)
     ids = _named_in_tables(samples, table)
     absent = [id_ for id_ in dict.fromkeys(ids) if id_ not in table]
     unknown = sorted(table.keys() - set(ids))
@@ -147,6 +151,34 @@ def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     return replace(samples, patients=[row["patient"] for row in rows], sites=sites)
 
 
+def _respelt(table: dict[str, _Line], samples: Samples, path: Path) -> dict[str, _Line]:
+    """Return the lines by ids as samples have them, if only slashes or the Unicode form differ.
+
+    Windows writes other slashes, and a Mac writes accents as characters of their own.
+
+    Raises:
+        DataError: Several lines, or several ids, differ by no more.
+    """
+    known = {*samples.ids, *(samples.scans or ()), *(samples.made_from or ())}
+    strange = [id_ for id_ in table if id_ not in known]
+    if not strange:
+        return table
+    written, meant = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for ids, by_form in ((strange, written), (known - table.keys(), meant)):
+        for id_ in ids:
+            by_form[composed(id_.replace("\\", "/"))].append(id_)
+    spelling = {}
+    for form in written.keys() & meant.keys():
+        if len(written[form]) > 1 or len(meant[form]) > 1:
+            raise DataError(
+                f"{path}: slashes and Unicode forms leave open which sample is meant by "
+                f"{written[form][0]!r}; write ids as the samples have them, such as "
+                f"{min(meant[form])!r}"
+            )
+        spelling[written[form][0]] = meant[form][0]
+    return {spelling.get(id_, id_): line for id_, line in table.items()}
+
+
 def _named_in_tables(samples: Samples, table: Mapping[str, object]) -> Sequence[str]:
     """Return the id under which a table knows each sample: of a made one, that of its origin.
 
@@ -158,7 +190,7 @@ def _named_in_tables(samples: Samples, table: Mapping[str, object]) -> Sequence[
     return [of or id_ for of, id_ in zip(made_from, samples.ids, strict=True)]
 
 
-def _read_table(path: Path) -> dict[str, dict[str, str]]:
+def _read_table(path: Path) -> dict[str, _Line]:
     """Return the lines of a table by sample id, each with ``patient`` and perhaps ``site``.
 
     Raises:
@@ -178,7 +210,7 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
             "patient; optional: site"
         )
     wanted = [column for column in (key, "patient", "site") if column in table.columns]
-    lines: dict[str, dict[str, str]] = {}
+    lines: dict[str, _Line] = {}
     for row in table.rows:
         cells = {column: row.cells[column] for column in wanted}
         for column, cell in cells.items():

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from unicodedata import normalize
 
 import numpy as np
 
@@ -58,8 +59,9 @@ def read_manifest(
     or ``covariates`` names them; only these may have gaps. With ``labels``, the target is a label
     map, whose path stands in the column ``mask``.
     Paths are relative to the folder of the manifest, or absolute ones of files below it, written
-    with ``/`` or backslashes; relative to that folder they are the ids of the samples. ``split``
-    holds ``train``, ``val`` and ``test`` in any usual spelling.
+    with ``/`` or backslashes, in either Unicode form; relative to that folder, as the disk has
+    them, they are the ids of the samples. ``split`` holds ``train``, ``val`` and ``test`` in any
+    usual spelling.
 
     Args:
         file: A table as :func:`mritk.read_text_table` reads it.
@@ -222,9 +224,7 @@ def _name(table: TextTable, row: TableRow, column: str) -> str:
             f"{where} is an absolute path outside the folder of the manifest; use a path relative "
             "to that folder"
         )
-    if "\\" in name and not (table.path.parent / name).is_file():  # written on Windows
-        name = name.replace("\\", "/")
-    path = PurePosixPath(name)
+    path = PurePosixPath(_on_disk(table.path.parent, name))
     if ".." in path.parts:
         raise DataError(
             f"{where} is outside the folder of the manifest; put the manifest above all of its "
@@ -236,6 +236,23 @@ def _name(table: TextTable, row: TableRow, column: str) -> str:
             f"{path.name}.png"
         )
     return path.as_posix()
+
+
+def _on_disk(folder: Path, name: str) -> str:
+    """Return a path as the disk has it, which Windows writes with other slashes.
+
+    A Mac writes accents as characters of their own. If two files differ in that alone, and neither
+    is written so, neither is meant.
+    """
+    slashed = name.replace("\\", "/")
+    if slashed.isascii() and slashed == name:
+        return name
+    for form in (name, slashed):
+        if (folder / form).is_file():
+            return form
+    forms = {normalize("NFC", slashed), normalize("NFD", slashed)}
+    found = [form for form in forms if (folder / form).is_file()]
+    return found[0] if len(found) == 1 else slashed
 
 
 def _below(folder: Path, text: str) -> str | None:

@@ -242,3 +242,32 @@ def test_a_table_may_list_the_files_that_samples_are_parts_of(tmp_path):
     table.write_text("path,patient\na#0,anna\na#1,bert\nb#0,bert\nb#1,bert\n")
     with pytest.raises(DataError, match="a#0 and a#1 are parts of one scan, but their patients"):
         told(PatientRule(table=str(table)), samples)
+
+
+@pytest.mark.parametrize(
+    ("ids", "listed"),
+    [
+        (("a/é.png", "b/ü.png"), ("a\\e\u0301.png", "b\\u\u0308.png")),
+        (("a/e\u0301.png", "b.png"), ("a/é.png", "b.png")),
+        (("a\\1.png", "a/1.png"), ("a/1.png", "a\\1.png")),
+    ],
+    ids=["as files have them", "as tables have them", "the same first"],
+)
+def test_ids_match_whatever_their_slashes_and_unicode_form(table, ids, listed):
+    rule = table(f"id,patient\n{listed[0]},anna\n{listed[1]},bert\n")
+    patients = dict(zip(listed, ("anna", "bert"), strict=True))
+    expected = tuple(patients.get(id_, p) for id_, p in zip(ids, patients.values(), strict=True))
+    assert told(rule, samples_of(ids)).patients == expected
+
+
+def test_a_file_that_samples_are_parts_of_may_be_written_with_other_slashes(table):
+    samples = samples_of(("a/1#0", "a/1#1", "b/2#0"), scans=("a/1", "a/1", "b/2"))
+    rule = table("path,patient\na\\1,anna\nb\\2,bert\n")
+    assert told(rule, samples).patients == ("anna", "anna", "bert")
+
+
+def test_an_id_that_may_mean_two_samples_is_refused(table):
+    rule = table("id,patient\na\\é/1.png,anna\nb.png,bert\n")
+    ids = ("a/é/1.png", "a/e\u0301\\1.png", "b.png")
+    with pytest.raises(DataError, match="leave open which sample is meant by"):
+        told(rule, samples_of(ids))
