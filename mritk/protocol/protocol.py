@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -121,7 +121,8 @@ def read_protocol(
     Raises:
         ProtocolError: It has an unknown key or a value of the wrong type.
     """
-    data = changed(source.parse(), changes or {})
+    source = replace(source, varied=changes or {})
+    data = changed(source.parse(), source.varied)
     parameters = data.pop("parameters", {})
     known = [*(f.name for f in fields(_ProtocolTable)), "parameters"]
     for key in data:

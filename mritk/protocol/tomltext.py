@@ -38,10 +38,17 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
 
 @dataclasses.dataclass(frozen=True)
 class TomlText:
-    """A TOML text and the name under which errors refer to it."""
+    """A TOML text and the name under which errors refer to it.
+
+    Attributes:
+        text: The text.
+        name: Its name.
+        varied: Values that stand in place of its own, by dotted key: errors name these.
+    """
 
     text: str
     name: str
+    varied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of_file(cls, path: pathlib.Path) -> TomlText:
@@ -99,14 +106,31 @@ class TomlText:
             table = isinstance(first["input"], (dict, list))
             given = "" if missing or table else f" (it is {first['input']!r})"
             path = tuple(first["loc"]) if missing else _within(data, first["loc"])
-            raise self.error(at + path, f"{message}{given}") from error
+            blamed = message.partition(" ")[0]
+            inside = (blamed,) if table and blamed in first["input"] else ()
+            raise self.error(at + path, f"{message}{given}", inside) from error
 
-    def error(self, path: Path, message: str) -> ProtocolError:
-        """Return an error about the key at ``path``, with its line."""
+    def error(self, path: Path, message: str, inside: Path = ()) -> ProtocolError:
+        """Return an error about the key at ``path``, with its line, or as it was varied.
+
+        ``inside`` leads from there to what the message is about, if it is about less than that.
+        """
         key = ".".join(str(part) for part in path if isinstance(part, str))
-        line = self.line_of(path)
-        place = f"{self.name}, line {line}" if line else self.name
-        return ProtocolError(f"{place}: {f'{key}: ' if key else ''}{message}")
+        told = f"{key}: {message}" if key else message
+        whole = path + inside
+        if varied := self._varied(whole):
+            return ProtocolError(f"--vary {varied}, for {self.name}: {told}")
+        line = self.line_of(whole)
+        return ProtocolError(f"{self.name}{f', line {line}' if line else ''}: {told}")
+
+    def _varied(self, path: Path) -> str:
+        """Return the change that put the value at ``path`` there; empty: it is of the text."""
+        for name, value in self.varied.items():
+            keys = tuple(name.split("."))
+            above = keys[: len(path)] == path and _within(self.parse(), path) != path
+            if above or path[: len(keys)] == keys:
+                return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        return ""
 
     def line_of(self, path: Path) -> int:
         """Return the line, from 1, on which the value at ``path`` begins.

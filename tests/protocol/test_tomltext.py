@@ -104,7 +104,7 @@ def test_a_missing_key_is_reported_at_its_table():
 
 
 def test_the_message_of_a_check_in_the_dataclass_is_passed_on():
-    assert "line 1: stages: epochs must be at least 1" in complaint("[[stages]]\nepochs = 0")
+    assert "line 2: stages: epochs must be at least 1" in complaint("[[stages]]\nepochs = 0")
 
 
 def test_a_wrong_value_is_shown():

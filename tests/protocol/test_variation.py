@@ -123,3 +123,29 @@ def test_a_benchmark_file_varies_by_a_table(tmp_path):
 def test_workers_train_varied_protocols_too(run_toy, tmp_path):
     assert run_toy("--seeds", 1, "--vary", "split.shots=4,8", "--jobs", 2).code == 0
     assert len(list(ResultsFolder(tmp_path / "results").trials())) == 2
+
+
+# -- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "blamed"),
+    [
+        ({"split.shot": 2}, "--vary split.shot=2, for {}: split.shot: unknown key 'shot'"),
+        ({"split.val_fraction": 0}, "--vary split.val_fraction=0, for {}: split: val_fraction"),
+        ({"spilt.shots": 2}, "--vary spilt.shots=2, for {}: spilt: unknown key 'spilt'"),
+        (
+            {"parameters.stages": [{"epoch": 1}]},
+            '--vary parameters.stages=[{{"epoch": 1}}], for {}',
+        ),
+        ({"selection.by": "luck"}, "--vary selection.by=luck, for {}: selection.by: unknown"),
+        ({"split.shots": 2}, "{}, line 4: split: test_fraction must be"),
+    ],
+)
+def test_an_error_names_what_was_varied_or_the_line_of_what_was_not(tmp_path, changes, blamed):
+    file = tmp_path / "mine.toml"
+    wrong = "\ntest_fraction = 20" if changes == {"split.shots": 2} else ""
+    file.write_text(f'method = "finetune"\n[split]\nseed = 1{wrong}\n')
+    with pytest.raises(ProtocolError) as error:
+        find_protocol(str(file), Registry.load(environ={}), changes)
+    assert str(error.value).startswith(blamed.format(file))
