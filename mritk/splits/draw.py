@@ -19,6 +19,7 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
+from mritk.text.listed import many
 
 # A share is realised as so many equal parts at most, m of which are joined. In each draw so many
 # choices of m are tried: with 3 a rare class is spread badly, with 100 ten seeds find three splits
@@ -181,10 +182,16 @@ def _require_enough(samples: Samples, rows: np.ndarray, unit: np.ndarray, count:
     found = unit.max(initial=-1) + 1
     if found >= count:
         return
-    name = samples.owner_noun
+    name = samples.owner_noun[:-1]
     owners = {samples.owners[row] for row in rows.tolist()}
+    if samples.patients is not None and len(owners) == 1 and len(rows) > 1:
+        raise DataError(
+            f"all {len(rows)} samples are of one patient, {owners.pop()!r}, and cannot be split "
+            f"into {count} sets; correct the patient ids, which a spreadsheet may have shortened, "
+            "or add patients"
+        )
     copies = ", counting duplicates as one," if found < len(owners) else ""
     raise DataError(
-        f"{found} {name}{copies} cannot be split into {count} sets; add data, or change the "
+        f"{many(found, name)}{copies} cannot be split into {count} sets; add data, or change the "
         "fractions or folds in the protocol's [split]"
     )

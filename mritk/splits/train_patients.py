@@ -7,6 +7,7 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
+from mritk.text.listed import many
 
 
 def draw_train_patients(samples: Samples, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -31,8 +32,8 @@ def draw_train_patients(samples: Samples, rows: np.ndarray, count: int, seed: in
     names, owner = np.unique(np.asarray(samples.owners, dtype=str)[rows], return_inverse=True)
     if len(names) < count:
         raise DataError(
-            f"train_patients = {count}, but the training set has {len(names)} "
-            f"{samples.owner_noun}; lower it in the protocol's [split]"
+            f"train_patients = {count}, but the training set has "
+            f"{many(len(names), samples.owner_noun[:-1])}; lower it in the protocol's [split]"
         )
     chosen = rows[np.isin(owner, _in_order(_strata(samples, rows, owner), seed)[:count])]
     classes = samples.task.classes

@@ -166,5 +166,15 @@ def test_classes_with_fewer_samples_than_parts_are_drawn():
 def test_copies_that_leave_too_few_samples_apart_are_explained():
     samples = COHORTS["12 large patients"]
     groups = units(samples, np.zeros(len(samples), int))
-    with pytest.raises(DataError, match=r"1 patients, counting duplicates .* into 5 sets"):
+    with pytest.raises(DataError, match=r"1 patient, counting duplicates .* into 5 sets"):
         draw_parts(samples, np.arange(len(samples)), groups, 5, 0)
+
+
+def test_one_patient_of_all_samples_is_named():
+    samples = COHORTS["12 large patients"]
+    samples = replace(samples, patients=["1.00E+06"] * len(samples))
+    rows = np.arange(len(samples))
+    with pytest.raises(
+        DataError, match=rf"all {len(rows)} samples are of one patient, '1\.00E\+06'"
+    ):
+        draw_parts(samples, rows, units(samples), 5, 0)
