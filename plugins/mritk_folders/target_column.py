@@ -17,6 +17,8 @@ MOST_NUMERIC_CLASSES = 10
 # Narrower than what float() takes: 1_000 and infinity are names.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LONGEST = 30  # digits of a code
+# Year first or last, and perhaps a time.
+DATE = re.compile(r"(\d{4}([-/.])\d\d?\2\d\d?|\d\d?([-/.])\d\d?\3(\d{4}|\d\d))([T ]\d\d?:\d\d.*)?")
 
 
 def read_targets(
@@ -37,7 +39,8 @@ def read_targets(
 
     Raises:
         DataError: All cells are equal, one of a regression is no number, numbers have commas, or
-            some of many are none.
+            some of many are none; many
+            dates.
     """
     numbers = [number(text) for text in texts]
     values = [number for number in numbers if number is not None]
@@ -51,6 +54,7 @@ def read_targets(
     if task != "classification":
         _refuse_decimal_commas(texts, where)
     if task == "auto":
+        _refuse_dates(texts, where)
         measured = len(set(values)) > MOST_NUMERIC_CLASSES
         if measured and not numeric:
             other = texts[numbers.index(None)]
@@ -85,6 +89,15 @@ def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:
         raise DataError(
             f"{where} contains {commas[0]!r}, a number with a comma; use a decimal point, or "
             "task=classification if these are codes"
+        )
+
+
+def _refuse_dates(texts: Sequence[str], where: str) -> None:
+    """Days of examinations would become as many classes."""
+    if len(set(texts)) > MOST_NUMERIC_CLASSES and all(map(DATE.fullmatch, texts)):
+        raise DataError(
+            f"{where} contains dates, such as {texts[0]!r}, {len(set(texts))} different ones; use "
+            "another column, or numbers such as ages, or task=classification if these are classes"
         )
 
 

@@ -64,6 +64,18 @@ def test_a_word_among_few_numbers_makes_a_classification_and_among_many_it_is_a_
     assert isinstance(read(*map(str, range(20)), "old", task="classification")[0], Classification)
 
 
+@pytest.mark.parametrize(
+    "date", ["2021-03-{:02}", "{}.3.2021", "3/{}/21", "2021-03-{:02} 10:30", "2021-03-{:02}T10:30"]
+)
+def test_many_dates_are_no_classes_unless_they_are_called_so(date):
+    dates = [date.format(day) for day in range(1, 12)]
+    with pytest.raises(DataError, match=r"contains dates, such as .* 11 different ones; use"):
+        read(*dates)
+    assert isinstance(read(*dates, task="classification")[0], Classification)
+    assert isinstance(read(*dates, "unknown")[0], Classification), "not every value is a date"
+    assert isinstance(read(*dates[:2])[0], Classification), "before and after a day"
+
+
 @pytest.mark.parametrize("text", ["1_000", "inf", "nan", "12 years", "0x10", "1e999"])
 def test_what_only_looks_like_a_number_is_a_name(text):
     assert isinstance(read(*map(str, range(10)), text)[0], Classification)
