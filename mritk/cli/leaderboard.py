@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
+# The format that the ending of a file means; files of tables end in one of the others, or nothing.
+ENDINGS = {".tex": "latex", ".htm": "html", **{f".{name}": name for name in FORMATS[3:]}}
+TABLES = (".md", ".txt", "")
 
 # What has no meaning for the differences from another folder, by option.
 NOT_WITH_DIFF = {
@@ -57,7 +60,15 @@ NOT_WITH_DIFF = {
 @format_option(FORMATS)
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
-@click.option("-o", "--output", type=UserPath(), help="Output file.")
+@click.option(
+    "-o",
+    "--output",
+    type=UserPath(),
+    help=(
+        "Output file. Without --format, its ending says the format: .csv, .json, .html, .tex, "
+        ".parquet, or .md and .txt for Markdown."
+    ),
+)
 @metrics_option(
     "Metric; the first one sorts. Repeatable. Default: the standard metrics of the task ('mritk "
     "list metrics' shows all)."
@@ -141,6 +152,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     mritk leaderboard --update README.md
     """
     require_one_style(options)
+    options["style"] = _style(options)
     analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
         if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
@@ -158,6 +170,30 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     return board.exit_code or (ExitCode.OK if board.tables else ExitCode.NOTHING_TO_DO)
+
+
+def _style(options: dict[str, Any]) -> str | None:
+    """Return the format that was asked for, by ``--format`` or by what the output file ends in.
+
+    Raises:
+        UsageError: The ending means another format, or none.
+    """
+    output: Path | None = options["output"]
+    asked: str | None = "json" if options["as_json"] else options["style"]
+    if output is None:
+        return asked
+    meant = ENDINGS.get(output.suffix.lower())
+    if asked and meant and asked != meant:
+        raise UsageError(
+            f"{output} would hold {asked}, but programs would read it as {meant}; choose another "
+            f"ending, or --format {meant}"
+        )
+    if not (asked or meant or output.suffix.lower() in TABLES):
+        known = listed([*ENDINGS, *filter(None, TABLES)])
+        raise UsageError(
+            f"{output}: no format ends in {output.suffix}; use one of {known}, or say --format"
+        )
+    return asked or meant
 
 
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:

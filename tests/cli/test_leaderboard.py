@@ -195,7 +195,7 @@ def test_without_intervals_there_are_neither_ties_nor_pairs(mritk, results):
 def test_parquet_holds_what_csv_holds(mritk, results, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "board.parquet"
-    assert mritk("leaderboard", results, "--format", "parquet", "-o", path).code == 0
+    assert mritk("leaderboard", results, "-o", path).code == 0
     rows = parquet.read_table(path).to_pylist()
     lines = list(csv.DictReader(io.StringIO(mritk("leaderboard", results, "--format", "csv").out)))
     assert [row["backbone"] for row in rows] == [line["backbone"] for line in lines]
