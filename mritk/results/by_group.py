@@ -58,10 +58,12 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         for row in table.rows
     }
     units: dict[str, set[str]] = {}
+    folds: dict[str, set[int]] = {}
     for trials in parts.values():
         for of_groups in trials:
             for group, record in of_groups.items():
                 units.setdefault(group, set()).update(record.predictions["test"].unit)
+                folds.setdefault(group, set()).add(record.fold)
     names = covariate.in_order(list(units))
     shown = [name for name in names if len(units[name]) >= LEAST_OF_GROUP and name != UNKNOWN]
     metric = OF_A_CLASS if covariate.by_class else table.metrics[0]
@@ -89,6 +91,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         {name: len(units[name]) for name in names if name not in shown},
         sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
         table.unit,
+        table.folds_overlap and max((len(folds[name]) for name in shown), default=0) > 1,
     )
 
 

@@ -9,6 +9,7 @@ from mritk.results.analysis import HOLDOUT
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
+from mritk.results.group_table import OVER_FOLDS
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Cell, Table
 from mritk.text.listed import many
@@ -144,6 +145,8 @@ def _runs(table: Table) -> list[str]:
 
 def _data(table: Table) -> list[str]:
     notes = []
+    if table.analysis.by and table.folds_overlap:
+        notes.append(OVER_FOLDS)
     if table.analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if table.analysis.temperature and table.task.classes:

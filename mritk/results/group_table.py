@@ -15,6 +15,11 @@ LEAST_OF_GROUP = 10
 # not cover 93 to 97 % (docs/statistics.md).
 LEAST_FOR_GAP = 40
 MOST_FOR_GAP = 4
+# What stands below scores of groups that several folds test.
+OVER_FOLDS = (
+    "The score of a group is the mean over the folds that test it; each counts alike, however many "
+    "samples of the group it tests."
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class GroupTable:
         small: Groups that are not shown, and their number of patients.
         shared: Number of patients in several of the groups that are shown.
         unit: What is counted: ``patients``, or ``duplicate groups``.
+        over_folds: Whether the score of a group that is shown is a mean over several folds.
     """
 
     covariate: Covariate
@@ -70,3 +76,4 @@ class GroupTable:
     small: Mapping[str, int]
     shared: int = 0
     unit: str = "patients"
+    over_folds: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mritk.results.columns import conservative_note, interval_text, name_text
-from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupTable
+from mritk.results.group_table import LEAST_OF_GROUP, OVER_FOLDS, GroupCell, GroupTable
 from mritk.results.interval_data import interval_as_data
 from mritk.text.numbers import decimals, or_null
 from mritk.text.text_table import Column
@@ -47,6 +47,7 @@ def group_title(table: GroupTable) -> str:
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
     notes = [f"n: number of {table.unit}."] if table.units else []
+    notes += [OVER_FOLDS] if table.over_folds else []
     sure = any(row.gap.interval and not row.gap.interval.reason for row in table.rows)
     if len(table.units) > 1:
         gap = "Gap: best minus worst group."

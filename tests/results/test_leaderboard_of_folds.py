@@ -9,8 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mritk.evaluate.metrics import find_metric
 from mritk.results.analysis import Analysis
+from mritk.results.by_group import with_groups
+from mritk.results.covariate import Covariate
 from mritk.results.footnotes import footnotes
+from mritk.results.group_table import OVER_FOLDS
+from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
 
@@ -237,3 +242,42 @@ def test_a_fold_without_a_sample_of_a_group_is_not_missing_from_its_table(make_r
     of_three = build_leaderboard([replace(r, folds=3) for r in made], analysis=by_site)
     for table in of_three.tables:
         assert "Fold 2 of 3 is missing in all rows" in " ".join(footnotes(table))
+
+
+def by_site(trials):
+    (found,) = with_groups(build_leaderboard(trials), [Covariate("site")]).tables
+    return found.groups[0]
+
+
+def test_a_group_that_several_folds_test_is_said_to_be_a_mean_over_them(make_record):
+    """One fold tests 10 and 30 of the two sites, the other 30 and 10: pooled, others result."""
+    rng = np.random.default_rng(0)
+    trials = []
+    for fold, few in enumerate("ab"):
+        site = [few] * 10 + ["b" if few == "a" else "a"] * 30
+        names, target = [f"{fold}-{n}" for n in range(40)], np.arange(40) % 2
+        score = rng.normal(size=(40, 2)).astype(np.float32)
+        test = Predictions(names, names, site, [""] * 40, target, score)
+        trials.append(
+            make_record(
+                id=f"fold{fold}",
+                fold=fold,
+                folds=2,
+                scheme="kfold",
+                predictions={"val": test, "test": test},
+            )
+        )
+    groups = by_site(trials)
+    assert OVER_FOLDS in group_notes(groups)
+    accuracy = find_metric("balanced_accuracy").compute
+    parts = [Covariate("site").divided(trial)["a"].predictions["test"] for trial in trials]
+    expected = np.mean([accuracy(part.target, part.score).value for part in parts])
+    assert groups.rows[0].scores["a"].value == pytest.approx(expected)
+    apart = build_leaderboard(trials, analysis=Analysis(by="site", interval="none"))
+    assert all(OVER_FOLDS in footnotes(found) for found in apart.tables)
+    of_one = by_site(trials[:1])
+    assert OVER_FOLDS not in group_notes(of_one)
+    (one, _) = build_leaderboard(trials[:1], analysis=Analysis(by="site")).tables
+    assert OVER_FOLDS not in footnotes(one)
+    (all_sites,) = build_leaderboard(trials).tables
+    assert OVER_FOLDS not in footnotes(all_sites)
