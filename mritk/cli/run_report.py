@@ -87,7 +87,8 @@ def tell_what_next(
     say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
     where = quote(str(results))
     hints = []
-    if any(row.trials for table in board.tables for row in table.rows):
+    told = [table for table in board.tables if not table.protocol.rehearsal]
+    if any(row.trials for table in told for row in table.rows):
         hints.append(f"  mritk leaderboard {where} --format latex    the table for a paper")
     failed = [outcome.trial.id for outcome in outcomes if outcome.error]
     telling = [trial for trial in (*failed, *(t.id for t in plan.trials)) if trial in stored]

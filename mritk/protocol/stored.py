@@ -58,6 +58,11 @@ class StoredProtocol:
         return self.split.get("validation") == "test"
 
     @property
+    def rehearsal(self) -> bool:
+        """Whether it is the small form of another, whose scores mean nothing."""
+        return bool(self.data.get("rehearsal"))
+
+    @property
     def selected_on_test(self) -> bool:
         """Whether the test part chose the state that was kept, the schedule or when to stop."""
         return self.validates_on_test or self.selection.get("on") == "test"

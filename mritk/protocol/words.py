@@ -33,7 +33,7 @@ def protocol_words(
     twice = protocol.get("normalise_again", ())
     small = "A small-scale rehearsal with random weights: scores are meaningless."
     sentences = [
-        *([small] if protocol.get("rehearsal") else []),
+        *([small] if stored.rehearsal else []),
         f"Method {protocol.get('method', 'unknown')}; {_inputs(protocol, volumes)}; precision "
         f"{protocol.get('precision', 'unknown')}.",
         *_preprocessing(protocol.get("preprocessing", {})),

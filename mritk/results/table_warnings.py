@@ -44,6 +44,11 @@ def verdict_of(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> 
 def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
     """Return what makes rows of one table less than comparable."""
     warnings = []
+    if any(facts.stored_protocol.rehearsal for facts in finished):
+        warnings.append(
+            "Small-scale rehearsals with random weights: scores are meaningless; 'mritk run' "
+            "without --rehearse trains the study."
+        )
     tested: dict[int, set[frozenset[str]]] = defaultdict(set)
     divided: dict[tuple[int, str], set[str]] = defaultdict(set)
     for facts in finished:

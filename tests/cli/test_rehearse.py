@@ -110,7 +110,9 @@ def trials_in(folder):
 
 
 @pytest.mark.slow
-def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protocol, monkeypatch):
+def test_a_study_of_days_is_rehearsed_in_a_moment_and_promises_no_scores(
+    mritk, study, tmp_path, protocol, monkeypatch
+):
     """One seed, one fold, no weights, in a folder of its own; and it can be repeated."""
     monkeypatch.setattr(sys, "argv", ["mritk", *map(str, study), "--rehearse"])
     ended = mritk(*study, "--rehearse")
@@ -118,6 +120,9 @@ def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protoc
     assert "| tiny@scratch" in ended.out
     assert "protocol long (rehearsal)" in ended.out
     assert "scores are meaningless" in ended.err
+    assert "Small-scale rehearsals with random weights: scores are meaningless" in ended.out
+    assert "--format latex" not in ended.err, "no table for a paper"
+    assert "mritk show" in ended.err
     (trial,) = trials_in(tmp_path / "here" / REHEARSAL)
     assert (trial.status, trial.backbone) == ("finished", "tiny@scratch")
     assert (trial.seed, trial.fold) == (4, 0)
@@ -137,7 +142,10 @@ def test_results_and_rehearsals_never_share_a_table(mritk, study, tmp_path):
     small = LONG.replace("5000", "1").replace("500", "1").replace("224", "32")
     (tmp_path / "long.toml").write_text(small)
     call = (*study, "-b", "tiny@scratch", "--fold", 0, "--seeds", 1, "-o", tmp_path / "one")
-    assert mritk(*call).code == 0
+    trained = mritk(*call)
+    assert trained.code == 0
+    assert "--format latex" in trained.err
+    assert "meaningless" not in trained.out + trained.err
     ended = mritk(*call, "--rehearse", "--json")
     assert ended.code == 0
     assert len(json.loads(ended.out)["trials"]) == 1, "the study's trial does not count as done"
