@@ -10,6 +10,7 @@ import numpy as np
 
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
+from mritk.evaluate.mcnemar import clustered
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.paired_runs import runs_agree
 from mritk.evaluate.run_values import Scored
@@ -75,8 +76,18 @@ class PairedRows:
             first, second, self.metric.name, difference, interval, p, p, higher_is_better=better
         )
 
-    def two_models(self, first: str, second: str) -> tuple[Scored, Scored]:
+    @property
+    def can_join_patients(self) -> bool:
+        """Whether ``--level patient`` would make one sample of all images of a patient."""
+        return self.table.analysis.level == "image" and bool(self.table.patients)
+
+    def two_models(
+        self, first: str, second: str, *, independent: bool = False
+    ) -> tuple[Scored, Scored]:
         """Return what one model of each row made of the same samples.
+
+        ``independent``: the test takes no two samples of one patient, so what refuses several
+        models says at once how to join those too.
 
         Raises:
             Undefined: There are several runs or folds, none in common, or other samples.
@@ -85,13 +96,9 @@ class PairedRows:
         keys = sorted(ones.keys() & others.keys())
         if not keys:
             raise Undefined("no trial of the same seed and fold")
-        if len({seed for (seed, _), _ in keys}) > 1:
-            raise Undefined(
-                "it compares two trained models, but there are several seeds; test each with "
-                "--group-by seed, or all by --test bootstrap"
-            )
-        again = len(keys) > 1 and self.table.keys["scheme"] == HOLDOUT
-        if again or len({run for run, _ in keys}) > 1:
+        folds = len({fold for _, fold in keys})
+        again = folds > 1 and self.table.keys["scheme"] == HOLDOUT
+        if again or len({repeat for (_, repeat), _ in keys}) > 1:
             raise Undefined(
                 "it requires each sample once, but repeated splits test samples several times; "
                 "use --test corrected_t or --test bootstrap"
@@ -99,16 +106,31 @@ class PairedRows:
         if any(ones[key][1] != others[key][1] for key in keys):
             raise Undefined("they were tested on different samples; use --test bootstrap")
         if len(keys) > 1:
-            raise Undefined(
-                f"it compares two trained models, but {len(keys)} folds are {len(keys)} models "
-                "per row that share training samples and differ in scores; test each with "
-                "--group-by fold, or all by --test corrected_t or --test bootstrap"
-            )
+            seeds = len({seed for (seed, _), _ in keys})
+            shared = clustered(ones[keys[0]][0].unit) if independent else ""
+            raise Undefined(self._several_models(seeds, folds, shared))
         one, other = ones[keys[0]][0], others[keys[0]][0]
         finite = all(np.isfinite(scored.score).all() for scored in (one, other))
         if self.table.task.classes and not finite:
             raise Undefined("some scores are NaN or infinite")
         return one, other
+
+    def _several_models(self, seeds: int, folds: int, shared: str) -> str:
+        """Say why several models per row are refused, and all that makes single ones of them.
+
+        ``shared``: why samples are not independent, where they must be; else empty.
+        """
+        if shared and not self.can_join_patients:
+            return f"{shared}; use --test bootstrap"
+        models = f"{folds} models per row that share training samples and differ in scores"
+        why = ["there are several seeds"] * (seeds > 1)
+        why += [f"{folds} folds are {models}"] * (folds > 1) + [shared] * bool(shared)
+        by = ",".join(["seed"] * (seeds > 1) + ["fold"] * (folds > 1))
+        return (
+            f"it compares two trained models, but {', and '.join(why)}; test "
+            f"each with --group-by {by}{' --level patient' if shared else ''}, or all by "
+            f"{'--test corrected_t or ' if folds > 1 else ''}--test bootstrap"
+        )
 
     def per_fold(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the metric of both rows in every fold, (folds,) each; means over seeds.

@@ -106,7 +106,7 @@ def _bootstrap(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 
 def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
-    one, other = rows.two_models(first, second)
+    one, other = rows.two_models(first, second, independent=True)
     found = mcnemar(
         one.score.argmax(axis=1) == one.target,
         other.score.argmax(axis=1) == other.target,
@@ -115,7 +115,7 @@ def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
     interval = found.interval
     if found.reason:
         hint = "--test bootstrap resamples patients"
-        if rows.table.analysis.level == "image" and rows.table.patients:
+        if rows.can_join_patients:
             hint = f"score patients with --level patient, or {hint}"
         interval = Interval.undefined(f"{found.reason}; {hint}")
     return [Tested(rows.comparison(first, second, found.difference, interval, found.p))]

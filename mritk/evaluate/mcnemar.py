@@ -42,13 +42,13 @@ def mcnemar(
     samples = len(first)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     difference = (b - c) / samples if samples else math.nan
-    reason = "no samples" if not samples else _clustered(unit)
+    reason = "no samples" if not samples else clustered(unit)
     if reason:
         return Difference.untested(difference, reason)
     return Difference(difference, _interval(b, c, samples), _p(b, c))
 
 
-def _clustered(unit: Sequence[Hashable] | None) -> str:
+def clustered(unit: Sequence[Hashable] | None) -> str:
     """Return why samples are not independent, or nothing if they are."""
     if unit is None or len(set(unit)) == len(unit):
         return ""

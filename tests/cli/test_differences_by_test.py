@@ -78,6 +78,31 @@ def test_several_seeds_are_tested_one_by_one(mritk, store, test):
     assert [table["seed"] for table in tables] == [0, 1]
 
 
+@pytest.mark.parametrize("test", ["mcnemar", "delong"])
+def test_all_that_a_test_of_two_models_asks_for_is_named_at_once(mritk, store, test):
+    trials = [made_trial(n, 0.8, draw=s, seed=s, images=3) for n in "ab" for s in (0, 1)]
+    joined = " --level patient" if test == "mcnemar" else ""
+    ended = mritk("differences", store(*trials), "--test", test)
+    assert f"; test each with --group-by seed{joined}, or all by --test bootstrap" in ended.err
+    assert ("240 test samples are of 80 patients" in ended.err) == bool(joined)
+    tables = as_json(mritk, store(), "--test", test, *f"--group-by seed{joined}".split())
+    assert [table["seed"] for table in tables] == [0, 1]
+
+
+def test_seeds_of_folds_are_told_apart_by_both(mritk, store):
+    trials = [
+        trial
+        for name in "ab"
+        for seed in (0, 1)
+        for trial in folds(name, [0.9, 0.7], scheme="kfold", seed=seed)
+    ]
+    ended = mritk("differences", store(*trials), "--test", "mcnemar")
+    assert "there are several seeds, and 2 folds are 2 models per row" in ended.err
+    assert "--group-by seed,fold, or all by --test corrected_t or --test bootstrap" in ended.err
+    tables = as_json(mritk, store(), "--test", "mcnemar", "--group-by", "seed,fold")
+    assert len(tables) == 4
+
+
 def test_repeats_of_a_split_are_no_new_samples(mritk, store):
     split = json.dumps({"split": {"repeats": 2}})
     folder = store(*(t for n in "ab" for t in folds(n, [0.8, 0.7], protocol_json=split)))
