@@ -11,6 +11,7 @@ import numpy as np
 
 from mritk.errors import UsageError
 from mritk.store.record import Predictions, TrialRecord
+from mritk.text.natural_order import natural
 
 COLUMNS = ("site", "source")
 # Whether a test sample has a duplicate, or another image of its patient, in training or validation
@@ -161,13 +162,19 @@ class Covariate:
 
     def in_order(self, groups: Sequence[str]) -> list[str]:
         """Return groups in the order of a table: bands as they rise, then names, then unknown."""
-        return sorted(set(groups), key=self._place)
+        return sorted(set(groups), key=self.place)
 
-    def _place(self, group: str) -> tuple[object, ...]:
+    def place(self, group: str) -> tuple[object, ...]:
+        """Return what groups are sorted by."""
         own, _, rest = (group, "", "") if self.within is None else group.partition(BETWEEN)
         bands = self.bands
-        place = (group == UNKNOWN, bands.index(own) if own in bands else len(bands), own)
-        return place if self.within is None else (*place, *self.within._place(rest))
+        place = (
+            group == UNKNOWN,
+            bands.index(own) if own in bands else len(bands),
+            natural(own),
+            own,
+        )
+        return place if self.within is None else (*place, *self.within.place(rest))
 
 
 def _text(edge: float) -> str:

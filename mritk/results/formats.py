@@ -33,6 +33,9 @@ SCHEMES = {
     "site": "leave-one-site-out, {parts} sites",
 }
 
+# Where a covariate is divided, in its name: a heading names the band.
+EDGES = re.compile(r":[^+]*")
+
 
 def format_leaderboard(
     board: Leaderboard,
@@ -104,7 +107,9 @@ def _shared(table: Table) -> list[str]:
 
 def told_apart(keys: Mapping[str, Any]) -> list[str]:
     """Return what tells a table from others of the same data and protocol: group, seed, …"""
-    return [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
+    return [
+        f"{EDGES.sub('', name)} {value}" for name, value in keys.items() if name not in CAPTIONED
+    ]
 
 
 def _training_samples(table: Table) -> str:

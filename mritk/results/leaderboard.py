@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mritk.audit.verdict import flattered
@@ -15,7 +16,7 @@ from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
-from mritk.results.covariate import RECALL
+from mritk.results.covariate import RECALL, Covariate
 from mritk.results.ensembles import ensembles_of
 from mritk.results.footnotes import (
     FAILED,
@@ -31,6 +32,7 @@ from mritk.results.over_runs import told_over_runs
 from mritk.results.ranking import ranked
 from mritk.results.row_keys import (
     divided,
+    group_key,
     named_rows,
     protocol_names,
     shared_protocol,
@@ -91,7 +93,8 @@ def build_leaderboard(
             continue
         scored += _parts(trial, analysis)
     tables = []
-    for named, members in sorted(divided(scored, keys, analysis.by), key=_order):
+    order = partial(_order, by=analysis.by)
+    for named, members in sorted(divided(scored, keys, analysis.by), key=order):
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
@@ -105,14 +108,16 @@ def build_leaderboard(
     return Leaderboard(tables, drift, lines, code, unscored)
 
 
-def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]]) -> tuple[Any, ...]:
-    """Return what tables are sorted by: of varied protocols, few samples come before all."""
+def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]], by: str = "") -> tuple[Any, ...]:
+    """Return what tables are sorted by: of varied protocols, few samples come before all; of
+    ``by``, groups in the order of a table by group."""
     named, (first, *_) = group
     facts = first.facts
     stored = facts.stored_protocol
     limit = stored.shots or stored.train_patients or math.inf
     varied = (natural(facts.protocol.partition("[")[0]), limit, natural(facts.protocol))
-    rest = tuple(natural(str(value)) for value in named.values())
+    places = {group_key(by): Covariate.parse(by).place} if by else {}
+    rest = tuple(places.get(key, natural)(str(value)) for key, value in named.items())
     return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 

@@ -292,6 +292,22 @@ def test_tables_of_one_class_show_recall_and_no_mean_over_classes(records):
             Covariate.parse(text)
 
 
+def test_tables_of_bands_rise_and_their_headings_name_the_band_once(records):
+    """As text, "< 40" would stand behind "40 to 55", and site 10 before site 2."""
+    n = len(records[0].predictions["test"].id)
+    held = {"covariates": {"age": np.linspace(20, 90, n)}, "site": (["s10", "s2"] * n)[:n]}
+    tests = [replace(record.predictions["test"], **held) for record in records]
+    aged = [replace(r, predictions={"test": t}) for r, t in zip(records, tests, strict=True)]
+
+    def headings(by):
+        tables = build_leaderboard(aged, analysis=Analysis(by=by, interval="none")).tables
+        return [caption(table).split(" · ")[-1] for table in tables]
+
+    assert headings("age:40,55") == ["age < 40", "age 40 to 55", "age ≥ 55"]
+    told = [f"{band} 55, {site}" for band in "<≥" for site in ("s2", "s10")]
+    assert headings("age:55+site") == [f"age+site {group}" for group in told]
+
+
 def named_like(records, name):
     """The table whose samples are divided by a covariate of that name."""
     divided = []
