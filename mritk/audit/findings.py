@@ -160,9 +160,8 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
             total = int((splits[dataset.samples.originals] == held_out).sum())
             have = "has" if near == 1 else "have"
             text = (
-                f"{near} of {total} {held_out} samples {have} a duplicate in the {seen} "
-                f"set: {files} with identical bytes, {arrays} with identical pixels, {near} "
-                "identical or near-identical"
+                f"{near} of {total} {held_out} samples {have} a duplicate in the {seen} set; "
+                f"of these, {arrays} with identical pixels, of which {files} with identical bytes"
             )
             yield Finding("leak", "copies", text, near)
 

@@ -63,8 +63,8 @@ def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
     assert finding.level == "leak"
     assert finding.count == 4
     assert finding.text == (
-        "4 of 5 test samples have a duplicate in the train set: 1 with identical bytes, 3 with "
-        "identical pixels, 4 identical or near-identical"
+        "4 of 5 test samples have a duplicate in the train set; of these, 3 with identical "
+        "pixels, of which 1 with identical bytes"
     )
     assert not result.clean
 
