@@ -146,7 +146,7 @@ def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     tested = [record.predictions["test"] for record in ResultsFolder(trained).trials()]
     lost = sum(int(np.isnan(test.score[:, 3]).sum()) for test in tested)
     cases = sum(len(test.id) for test in tested)
-    counted = f"hd95[core] is undefined in {lost} of {cases} tested cases, where a label map lacks"
+    counted = f"HD95 (mm) core is undefined in {lost} of {cases} tested cases, where a label map"
     assert (counted in text) == bool(lost)
     assert "Dice core ↑" in text
 

@@ -97,7 +97,7 @@ def test_undefined_cases_are_counted_by_row(mritk, trained):
     for record in ResultsFolder(trained).trials():
         values = measured(record, nsd_2mm)[:, 1]
         lost, cases = lost + int(np.isnan(values).sum()), cases + len(values)
-    said = f"nsd_2mm[core] is undefined in {lost} of {cases} tested cases, where neither label map"
+    said = f"NSD 2 mm core is undefined in {lost} of {cases} tested cases, where neither label"
     assert (said in text) == bool(lost)
 
 
