@@ -11,6 +11,7 @@ from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
+from mritk.results.named_reasons import named_value
 from mritk.store.trial_file import TrialRecord
 
 CALIBRATION = ("log_loss", "brier", "ece")
@@ -53,7 +54,7 @@ def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
     support = CleanSupport.of_test(test, record.task)
     found = []
     for metric in metrics:
-        value = metric.compute(test.target, test.score)
+        value = named_value(metric.compute(test.target, test.score), record.task)
         interval = Interval.undefined(value.reason)
         if not value.reason:
             interval = evidence.interval(record.id, metric)
@@ -65,5 +66,6 @@ def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
                 if withheld
                 else metric.compute(clean.target, clean.score, leave_out_absent=True)
             )
+            cleaned = named_value(cleaned, record.task)
         found.append(CardMetric(metric, value.value, value.reason, interval, cleaned))
     return found

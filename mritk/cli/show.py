@@ -167,11 +167,13 @@ def _all_metrics(
     task: Task, target: np.ndarray, score: np.ndarray, *, partial: bool = False
 ) -> dict[str, Any]:
     from mritk.evaluate.metrics import metrics_of
+    from mritk.results.named_reasons import named_value
 
-    return {
-        metric.name: _text(metric.compute(target, score, leave_out_absent=partial))
+    found = {
+        metric.name: metric.compute(target, score, leave_out_absent=partial)
         for metric in metrics_of(task, shown=False)
     }
+    return {name: _text(named_value(value, task)) for name, value in found.items()}
 
 
 def _text(value: Value) -> str | float:

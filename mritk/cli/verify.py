@@ -28,6 +28,7 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     currently inaccessible.
     """
     from mritk.errors import StoreError
+    from mritk.results.named_reasons import named_value
     from mritk.store.checks import Check, checks_of, scores_of
     from mritk.store.find_trial import trial_file
     from mritk.store.trial_file import read_trial
@@ -43,7 +44,13 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
         checks, scores = [Check("digest and layout", str(error))], {}
     else:
         checks = [Check("digest and layout"), *checks_of(record, path.stem)]
-        scores = {part: scores_of(record, p) for part, p in record.predictions.items()}
+        scores = {
+            part: {
+                name: named_value(value, record.task)
+                for name, value in scores_of(record, predicted).items()
+            }
+            for part, predicted in record.predictions.items()
+        }
     failed = [check for check in checks if not check.ok]
     if as_json:
         numbers = {

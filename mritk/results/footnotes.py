@@ -107,7 +107,8 @@ def _untested(table: Table) -> list[str]:
     defined = [pair for pair in pairs if not math.isnan(pair.difference)]
     reasons = sorted({pair.reason for pair in defined if not pair.tested} - {""})
     which = "Differences" if not any(pair.tested for pair in defined) else "Some differences"
-    return [f"{which} are not tested: {reason}." for reason in reasons]
+    named = [named_reason(reason, table.task) for reason in reasons]
+    return [f"{which} are not tested: {reason}." for reason in named]
 
 
 def _runs_of(table: Table) -> list[int]:
@@ -195,7 +196,7 @@ def _undefined(table: Table, bounded: Sequence[str]) -> list[str]:
     notes += [f"nan: {named_reason(reason, table.task)}." for reason in sorted(reasons)]
     notes += table.undefined
     found = [cell.interval for cell in _with_intervals(table, bounded) if cell.interval]
-    missing = {interval.reason for interval in found} - {""}
+    missing = {named_reason(interval.reason, table.task) for interval in found} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from mritk.evaluate.metric import Value
 from mritk.tasks.task import Task
 
 NUMBER = re.compile(r"\bclass number (\d+)\b")
@@ -17,3 +19,8 @@ def named_reason(reason: str, task: Task) -> str:
         return f"class {task.classes[number]}" if number < len(task.classes) else found[0]
 
     return NUMBER.sub(name, reason)
+
+
+def named_value(value: Value, task: Task) -> Value:
+    """Return a value whose reason names classes; see :func:`named_reason`."""
+    return replace(value, reason=named_reason(value.reason, task))

@@ -102,4 +102,4 @@ def test_a_class_without_samples_has_no_sensitivity(make_record):
     record.predictions["test"].target = np.zeros(4, dtype=np.int64)
     card = trial_card(record)
     assert section(card, "Per class").splitlines()[-1].startswith("| b | 0 | undefined |")
-    assert "| balanced accuracy ↑ | undefined: class number 1 has no sample |" in card
+    assert "| balanced accuracy ↑ | undefined: class b has no sample |" in card

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 from mritk.cli.hints import WRITING
@@ -182,6 +183,17 @@ def test_a_trial_is_shown_with_its_temperature_or_why_it_has_none(mritk, make_re
     path = ResultsFolder(tmp_path).write(make_record())
     told = json.loads(mritk("show", path, "--json").out)["test, calibrated on val"]
     assert told["temperature"].startswith("nan: all of the 2 validation samples are correct")
+
+
+def test_what_is_undefined_names_classes_not_their_numbers(mritk, make_record, tmp_path):
+    record = make_record()
+    for part in record.predictions.values():
+        part.score = np.tile(np.float32([0, 1]), (len(part.id), 1))
+    ResultsFolder(tmp_path / "results").write(record)
+    for command in (("show", "--results"), ("verify", "-o")):
+        ended = mritk(command[0], record.id[:8], command[1], tmp_path / "results")
+        assert f"nan: class {record.task.classes[0]} is never predicted" in ended.out
+        assert "class number" not in ended.out
 
 
 def test_the_home_folder_may_stand_behind_an_option(monkeypatch, tmp_path):
