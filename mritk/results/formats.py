@@ -100,7 +100,7 @@ def _shared(table: Table) -> list[str]:
     parts = [
         f"{keys['dataset']} ({keys['dataset_fingerprint'][:8]})",
         protocol,
-        f"{scheme}, {tested}",
+        f"{scheme}, {tested}" if table.test_samples else scheme,  # unknown if all trials failed
     ]
     return parts + told_apart(table.keys)
 
@@ -223,8 +223,8 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "task": table.task.kind,
                 "sorted_by": table.metrics[0].name,
                 "level": table.analysis.level,
-                "test_samples": table.test_samples,
-                "clean_test_samples": table.clean_samples,
+                "test_samples": table.test_samples or None,
+                "clean_test_samples": table.clean_samples if table.test_samples else None,
                 "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
                 "detectable_difference": or_null(table.detectable),

@@ -126,7 +126,8 @@ class Table:
         task: What is predicted.
         metrics: The columns; the first one sorts.
         rows: The rows.
-        test_samples: Number of samples that were tested, over all folds.
+        test_samples: Number of samples that were tested, over all folds; 0: unknown, as all trials
+            failed.
         clean_samples: Number of those that were clean: without a copy in training.
         patients: Number of patients among them; 0 where they are unknown.
         folds: Number of folds that the protocol makes.

@@ -36,8 +36,8 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         numbers[f"{name}_clean_mean"] = cell.mean
     told = {
         "tie": row.tie,
-        "test_samples": table.test_samples,
-        "clean_test_samples": table.clean_samples,
+        "test_samples": table.test_samples or None,
+        "clean_test_samples": table.clean_samples if table.test_samples else None,
         "trials": row.trials,
         "failed": row.failed,
         "marks": row.marks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 
 import numpy as np
@@ -11,8 +12,9 @@ from mritk import Regression
 from mritk.errors import StoreError, UnknownName, UsageError
 from mritk.results.analysis import Analysis
 from mritk.results.footnotes import footnotes
-from mritk.results.formats import caption
+from mritk.results.formats import as_data, caption
 from mritk.results.leaderboard import build_leaderboard
+from mritk.results.tabular_export import csv_text
 from mritk.store.trial_file import Predictions
 
 PERFECT, ONE_WRONG, HALF = (0, 0, 1, 1), (0, 0, 1, 0), (0, 1, 1, 0)
@@ -223,9 +225,12 @@ def test_a_row_of_failed_trials_only_stands_last_without_numbers(make_record):
     assert rows(board)[1].cells["accuracy"].values == ()
 
 
-def test_a_table_of_failed_trials_does_not_claim_that_there_are_no_patients(make_record):
+def test_a_table_of_failed_trials_does_not_claim_that_there_are_no_patients_or_samples(make_record):
     board = build_leaderboard([make_record(status="failed", grouped=True)])
     assert "Image-level" not in notes(board)
+    assert caption(board.tables[0]).endswith(" · hold-out split")
+    assert as_data(board)["tables"][0]["test_samples"] is None
+    assert next(csv.DictReader(csv_text(board).splitlines()))["test_samples"] == ""
 
 
 def test_a_single_trial_is_said_to_have_no_spread(make_record):
