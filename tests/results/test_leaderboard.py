@@ -324,3 +324,10 @@ def test_a_temperature_is_not_fitted_on_the_test_part(make_record):
 def test_a_temperature_of_a_validation_part_that_is_all_right_is_refused(make_record):
     board = build_leaderboard([make_record()], analysis=Analysis(temperature=True))
     assert "determines no temperature" in notes(board)
+
+
+def test_a_table_of_rehearsed_trials_says_that_its_scores_mean_nothing(make_record):
+    usual = make_record()
+    small = make_record(protocol_json='{"rehearsal": true}')
+    assert "scores are meaningless" in notes(build_leaderboard([small]))
+    assert "meaningless" not in notes(build_leaderboard([usual]))
