@@ -73,14 +73,21 @@ plugin_option = click.option(
 
 
 class UserPath(click.Path):
-    """A path that may begin with ``~``, which shells leave as it is behind ``--option=``."""
+    """A path that may begin with ``~``, which shells leave as it is behind ``--option=``.
 
-    def __init__(self, **settings: Any) -> None:
+    A file of another ending than one of ``endings`` is refused; it may have none.
+    """
+
+    def __init__(self, endings: tuple[str, ...] = (), **settings: Any) -> None:
         super().__init__(path_type=Path, **settings)
+        self.endings = endings
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, with the home folder in place of ``~``."""
-        return super().convert(user_path(value), param, ctx)
+        path = user_path(value)
+        if self.endings and path.suffix and path.suffix.lower() not in self.endings:
+            self.fail(f"{path.name} must end in {' or '.join(self.endings)}", param, ctx)
+        return super().convert(path, param, ctx)
 
 
 def together(*options: Option) -> Option:

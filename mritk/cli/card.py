@@ -17,7 +17,7 @@ from mritk.cli.tell import echo, say
     "-o",
     "--output",
     "target",
-    type=UserPath(dir_okay=False),
+    type=UserPath((".md",), dir_okay=False),
     metavar="FILE.md",
     help="Output file. Default: stdout.",
 )

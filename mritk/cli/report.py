@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=UserPath(),
+    type=UserPath((".html", ".htm")),
     default=Path("report.html"),
     show_default=True,
     help="The page.",

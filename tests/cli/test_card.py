@@ -36,6 +36,19 @@ def test_by_the_path_of_its_file_into_a_file(mritk, record, tmp_path):
     assert "# tiny@scratch on bands" in target.read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "ending"),
+    [("card densenet121@imagenet", "card.pdf", ".md"), ("report .", "page.PDF", ".html or .htm")],
+)
+def test_a_file_that_would_not_be_what_its_name_says_is_refused(
+    mritk, tmp_path, command, name, ending
+):
+    ended = mritk(*command.split(), "-o", tmp_path / name)
+    assert ended.code == 2
+    assert f"{name} must end in {ending}" in ended.err
+    assert not (tmp_path / name).exists()
+
+
 def test_the_card_of_a_backbone(mritk):
     ended = mritk("card", "densenet121@imagenet")
     assert ended.code == 0, ended.err
