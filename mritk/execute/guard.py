@@ -11,11 +11,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from mritk.external.watcher import CLEANUP_S, PATIENCE_S
 from mritk.machine.process_tree import end_and_clear
 
-# Seconds in which those who watch external programs end them and remove their containers.
-CLEAR_S = PATIENCE_S + CLEANUP_S
+# Seconds in which those who watch external programs remove their containers.
+CLEAR_S = 10.0
 
 
 def main(process: int, seconds: float, note: Path) -> None:

@@ -31,8 +31,6 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 CANNOT_START, KILLED = 127, 137  # as shells have it
 # A process that waits for a disk is not ended before it goes on.
 PATIENCE_S, LOOK_S = 20.0, 0.01
-# A command of the cleanup may wait for a slow daemon.
-CLEANUP_S = 60.0
 CHUNK = 1 << 16
 LINUX = sys.platform == "linux"
 
@@ -158,7 +156,7 @@ def _clear_now(cleanup: Sequence[Sequence[str]]) -> None:
         time.sleep(LOOK_S)
     for command in cleanup:
         with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(command, capture_output=True, check=False, timeout=CLEANUP_S)
+            subprocess.run(command, capture_output=True, check=False, timeout=60)
 
 
 if __name__ == "__main__":

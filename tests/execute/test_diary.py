@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from mritk.execute import guard
 from mritk.execute.claim import claimed
 from mritk.execute.diary import Diary, Reader, diary_path, forget_killed
 from mritk.execute.time_limit import at_most, forget_overrun, note_path
-from mritk.external import watcher
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 
@@ -125,17 +120,3 @@ def test_what_killed_processes_have_left_is_removed_and_what_is_trained_stays(re
         forget_killed(results)
         left = {path.name for path in (results.path / "claims").iterdir()}
         assert left == {"t.lock", "t.epochs"}
-
-
-def test_whoever_removes_the_containers_of_a_trial_that_takes_too_long_has_time_for_it(
-    monkeypatch, tmp_path
-):
-    waits, given, over = [], [], threading.Event()
-    monkeypatch.setattr(watcher, "descendants", lambda process: [])
-    monkeypatch.setattr(watcher.subprocess, "run", lambda _, timeout, **o: waits.append(timeout))
-    watcher._clear_now([["docker", "rm", "--force", "mine"]])
-    monkeypatch.setattr(guard.sys, "stdin", SimpleNamespace(readline=over.wait))
-    monkeypatch.setattr(guard, "end_and_clear", lambda _, patience: given.append(patience))
-    guard.main(os.getppid(), 0.0, tmp_path / "note")
-    over.set()
-    assert given[0] >= watcher.PATIENCE_S + waits[0]
