@@ -189,10 +189,13 @@ class Plan:
     Attributes:
         trials: All trials, in execution order.
         states: The state of each trial in the results folder, by its id.
+        stamps: What :func:`mritk.execute.claim.stamp_of` says of the files that are to be replaced,
+            by trial id; a finished file with another stamp, or of another trial, is kept.
     """
 
     trials: tuple[Trial, ...]
     states: Mapping[str, TrialState] = field(default_factory=dict)
+    stamps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[Trial, ...]:
@@ -209,11 +212,14 @@ class Plan:
         """Return the trials in one of these states."""
         return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
 
-    def again(self) -> Self:
-        """Return the plan that retrains all trials, except those with an inaccessible file."""
+    def again(self, stamps: Mapping[str, int]) -> Self:
+        """Return the plan that retrains all trials, except those with an inaccessible file.
+
+        ``stamps`` are those of their files now.
+        """
         kept = (TrialState.NEWER, TrialState.UNREADABLE)
         states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
-        return replace(self, states=states)
+        return replace(self, states=states, stamps=stamps)
 
 
 @dataclass(frozen=True)

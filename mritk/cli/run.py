@@ -169,6 +169,7 @@ class Request:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
         from mritk.cli.warm_up import WarmUp
+        from mritk.execute.claim import stamp_of
         from mritk.store.claims import unclaimed
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
@@ -192,7 +193,7 @@ class Request:
         forecast = Forecast.of(plan, results)
         plan = in_order(plan, forecast.seconds)
         if self.rerun:
-            plan = plan.again()
+            plan = plan.again({t.id: stamp_of(results.trial_path(t.id)) for t in plan.trials})
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
@@ -225,19 +226,22 @@ class Request:
         self, plan: StudyPlan, results: ResultsFolder, outcomes: Sequence[Outcome]
     ) -> ExitCode:
         """Print the leaderboard, and what became of the trials; return the exit code."""
+        from mritk.execute.claim import finished_meanwhile
         from mritk.results.table_trial import TableTrial
         from mritk.results.trial_index import TrialIndex
 
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(outcomes, index, found, as_json=self.as_json)
+        trained = {outcome.trial.id for outcome in outcomes}
+        left = [trial.id for trial in plan.todo if trial.id not in trained]
+        stamps = plan.stamps
+        elsewhere = [t for t in left if finished_meanwhile(results, t, stamps.get(t, 0))]
         if not self.as_json:
             stored = {trial for trial, there in found.items() if isinstance(there, TableTrial)}
-            tell_what_next(plan, outcomes, results.path, board, stored)
+            tell_what_next(plan, outcomes, results.path, board, stored, len(elsewhere))
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
-        told = {outcome.trial.id for outcome in outcomes}
-        left = (t.id for t in plan.todo if t.id not in told)
-        if self.budget and not all(isinstance(found[trial], TableTrial) for trial in left):
+        if self.budget and len(left) > len(elsewhere):
             tell_left(plan, results, f"the budget of {duration(self.budget)} is used")
             codes.add(ExitCode.INTERRUPTED)
         order = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.OK)

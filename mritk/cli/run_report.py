@@ -70,10 +70,12 @@ def tell_what_next(
     results: Path,
     board: Leaderboard,
     stored: Collection[str],
+    elsewhere: int,
 ) -> None:
     """Say what became of the trials, where they are stored, and what can be done next.
 
-    ``stored`` are the ids of those that the results folder holds.
+    ``stored`` are the ids of those that the results folder holds; so many were stored
+    ``elsewhere``, by other processes.
     """
     from mritk.store.trial_state import TrialState
 
@@ -81,6 +83,8 @@ def tell_what_next(
     say("")
     if before:
         say(f"{before} of {len(plan.trials)} trials were already finished.")
+    if elsewhere:
+        say(f"{elsewhere} of {len(plan.trials)} trials were stored by another process meanwhile.")
     for outcome in outcomes:
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")

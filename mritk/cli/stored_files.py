@@ -53,14 +53,14 @@ def tell_lost(
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
     """
     from mritk.results.table_trial import TableTrial
-    from mritk.store.trial_state import TrialState, UnreadableTrial
+    from mritk.store.trial_state import NewerTrial, TrialState, UnreadableTrial
 
     code = ExitCode.OK
     stored = {outcome.trial.id for outcome in outcomes if not outcome.error}
     stored |= {trial.id for trial in plan.in_state(TrialState.FINISHED)}
     for trial in plan.trials:
         there = found[trial.id]
-        if isinstance(there, UnreadableTrial):
+        if isinstance(there, (NewerTrial, UnreadableTrial)):
             say(f"not in the table: {there}")
             code = ExitCode.UNAVAILABLE if code is ExitCode.OK else code
         elif trial.id in stored and not isinstance(there, TableTrial):

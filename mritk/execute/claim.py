@@ -18,7 +18,6 @@ from mritk.execute.notice import Notice
 from mritk.files.waiting import locked
 from mritk.store.claims import claim_path
 from mritk.store.folder import ResultsFolder
-from mritk.store.trial_state import TrialState
 
 logger = logging.getLogger("mritk")
 
@@ -93,8 +92,14 @@ def stamp_of(path: Path) -> int:
         return 0
 
 
-def finished_meanwhile(results: ResultsFolder, trial_id: str, stamp: int) -> bool:
-    """Tell whether another process has stored a trial, finished, since ``stamp`` was taken."""
+def finished_meanwhile(results: ResultsFolder, trial_id: str, stamp: int = 0) -> bool:
+    """Tell whether another process has stored a trial since the run was planned, so that it is not
+    to be trained.
+
+    To be asked while its claim is held. ``stamp`` is that of a file to be replaced, see
+    :attr:`mritk.trial.Plan.stamps`; 0: none is, so that no moment between the planning and the
+    claim is missed.
+    """
     if stamp_of(results.trial_path(trial_id)) == stamp:
         return False
-    return results.status(trial_id) is TrialState.FINISHED
+    return not results.status(trial_id).to_train

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from mritk.errors import ExitCode
 from mritk.execute.at_once import host_bytes
-from mritk.execute.claim import stamp_of
 from mritk.execute.limits import Limits
 from mritk.execute.parcel import Parcel
 from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
-from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark
 from mritk.study.plan import StudyPlan
 from mritk.trial import Trial
@@ -37,7 +35,7 @@ class Job:
         command: The command line, for the trial file.
         trial: The trial's id.
         digests: Those of its samples; what is kept of them is not read again.
-        stamp: What :func:`mritk.execute.claim.stamp_of` said of its file when the run began.
+        stamp: That of its file, if that is to be replaced; see :attr:`mritk.trial.Plan.stamps`.
         keep_models: Whether the trained network is kept.
         skip_unreadable: Whether samples that cannot be read are left out.
         deterministic: Whether protocols are planned in their deterministic form.
@@ -85,7 +83,7 @@ class Job:
             benchmark=plan.benchmarks[trial.id],
             trial=trial.id,
             digests=trial.dataset.digests,
-            stamp=stamp_of(ResultsFolder(self.results).trial_path(trial.id)),
+            stamp=plan.stamps.get(trial.id, 0),
             ends=limits.notice.ends,
             expected=limits.expected_of(trial.id),
             limit=limit,
@@ -105,6 +103,7 @@ class Done:
         exit_code: What the run ends with.
         seconds: How long it took.
         busy: Nothing was done, because another process trains the trial.
+        elsewhere: Nothing was done, because another process has finished the trial.
         stopped: It was not begun, or was ended with a checkpoint, because its run or its worker
             must end.
         leaving: The worker takes no other job: it was told to end, by SIGTERM, or the error may
@@ -117,6 +116,7 @@ class Done:
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
     busy: bool = False
+    elsewhere: bool = False
     stopped: bool = False
     leaving: bool = False
     parcel: Parcel | None = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from mritk.errors import MritkError, Unavailable, UnknownName, UsageError
 from mritk.evaluate.metrics import metrics_of
+from mritk.execute.claim import stamp_of
 from mritk.execute.serial import SerialRun
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
@@ -88,7 +89,9 @@ def reproduce(
         )
     into.require_writable()
     plan, trial = planned_again(record, benchmark, planner, into, "reproduced")
-    plan = replace(plan, trials=(trial,), states={trial.id: TrialState.ABSENT})
+    stamps = {trial.id: stamp_of(into.trial_path(trial.id))}
+    states = {trial.id: TrialState.ABSENT}
+    plan = replace(plan, trials=(trial,), states=states, stamps=stamps)
     engine = Engine(choose_device(device))
     machine = record.provenance.get("machine", {})
     threads = int(machine.get("threads", 0))

@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from mritk.errors import ExitCode, MritkError, OutOfMemory, Stopped, one_line
 from mritk.execute.away import when_there
 from mritk.execute.blame import explain_error
-from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.claim import claimed, finished_meanwhile
 from mritk.execute.diary import Diary
 from mritk.execute.events import Events
 from mritk.execute.limits import Limits
@@ -96,7 +96,7 @@ class SerialRun:
         with (
             events.of_run(plan, self.results) as outcomes,
             suppress(Stopped),
-            closing(self._free(plan.todo)) as trials,
+            closing(self._free(plan)) as trials,
         ):
             for position, trial in enumerate(trials, 1):
                 events.announce(
@@ -108,14 +108,13 @@ class SerialRun:
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         return outcomes
 
-    def _free(self, trials: Sequence[Trial]) -> Generator[Trial, None, None]:
+    def _free(self, plan: Plan) -> Generator[Trial, None, None]:
         """Yield the trials that no other process trains, each claimed until the next is asked for.
 
         Those that another process trains come last; by then most of them are finished, and those
         are not trained again.
         """
-        stamps = {trial.id: stamp_of(self.results.trial_path(trial.id)) for trial in trials}
-        waiting, postponed = deque(trials), set[str]()
+        waiting, postponed = deque(plan.todo), set[str]()
         while waiting:
             trial = waiting.popleft()
             waits = trial.id in postponed
@@ -123,7 +122,7 @@ class SerialRun:
                 if not mine:
                     postponed.add(trial.id)
                     waiting.append(trial)
-                elif finished_meanwhile(self.results, trial.id, stamps[trial.id]):
+                elif finished_meanwhile(self.results, trial.id, plan.stamps.get(trial.id, 0)):
                     continue
                 elif self.limits.may_begin(trial.id):
                     yield trial

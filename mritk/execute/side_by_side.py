@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from mritk.errors import Stopped
-from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.claim import claimed, finished_meanwhile
 from mritk.execute.events import Events
 from mritk.execute.kernels_ahead import kernels_built_ahead
 from mritk.execute.serial import Crowded, SerialRun, telling
@@ -82,7 +82,7 @@ class SideBySideRun:
         use_available_cores(threads=self.serial.threads)
         events = Events(self.serial.registry)
         with events.of_run(plan, self.serial.results) as outcomes:
-            begin = _Begin(self.serial, events, plan.todo)
+            begin = _Begin(self.serial, events, plan)
             with kernels_built_ahead(plan.todo, self.serial.engine.device):
                 for outcome in self._outcomes(plan.todo, begin):
                     outcomes.append(outcome)
@@ -118,13 +118,11 @@ class _Begin:
 
     serial: SerialRun
     events: Events
-    todo: Sequence[Trial]
+    plan: Plan
     started: int = 0
 
     def __post_init__(self) -> None:
-        results = self.serial.results
         self._provenance = self.serial.provenance(command_line())
-        self._stamps = {t.id: stamp_of(results.trial_path(t.id)) for t in self.todo}
 
     def __call__(self, trial: Trial, *, wait: bool = False) -> _Attempt:
         results = self.serial.results
@@ -132,12 +130,12 @@ class _Begin:
         with suppress(Stopped), claimed(results, trial.id, wait=wait, notice=notice) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
-            done = finished_meanwhile(results, trial.id, self._stamps[trial.id])
+            done = finished_meanwhile(results, trial.id, self.plan.stamps.get(trial.id, 0))
             if done or not self.serial.limits.may_begin(trial.id):
                 return _Attempt(trial)
             self.started += not wait
             self.events.announce(
-                "mritk_trial_start", trial=trial, position=self.started, total=len(self.todo)
+                "mritk_trial_start", trial=trial, position=self.started, total=len(self.plan.todo)
             )
             try:
                 run = self.serial.run_one

@@ -15,6 +15,7 @@ from typing import Any
 from mritk.errors import ExitCode
 from mritk.execute.attempts import ATTEMPTS, Attempts
 from mritk.execute.away import when_there
+from mritk.execute.claim import finished_meanwhile
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
 from mritk.execute.job import Done, Job
@@ -95,20 +96,28 @@ class ExecutorRun:
                 if isinstance(found, LostJob):
                     yield trial, self._lost(trial, found)
                     continue
-                self._store(trial, found)
+                if found.elsewhere:
+                    continue
+                stamp = plan.stamps.get(trial_id, 0)
+                self._store(trial, found, stamp)
                 yield trial, found
         finally:
             with suppress(OSError):
                 stop.unlink(missing_ok=True)
                 stop.parent.rmdir()
 
-    def _store(self, trial: Trial, done: Done) -> None:
+    def _store(self, trial: Trial, done: Done, stamp: int) -> None:
         """Store what a worker did not store itself: it sees no results folder, or could not even
         begin."""
         results = ResultsFolder(self.job.results)
         if done.parcel is not None:
             parcel, failed = done.parcel, bool(done.error)
-            when_there(results, lambda: receive(parcel, results, trial.id, failed=failed))
+
+            def take() -> None:
+                if not finished_meanwhile(results, trial.id, stamp):
+                    receive(parcel, results, trial.id, failed=failed)
+
+            when_there(results, take)
         elif why := done.error:
 
             def store() -> None:

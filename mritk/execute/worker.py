@@ -228,7 +228,8 @@ def _train(ready: _Ready) -> Done:
         if not mine:
             return Done(trial.id, busy=True)
         if finished_meanwhile(results, trial.id, job.stamp):
-            return Done(trial.id)
+            # Apart from the results folder, the other process has yet to bring the trial there.
+            return Done(trial.id, elsewhere=job.folder is not None)
         with at_most(job.limit, note_path(results, trial.id)):
             outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()

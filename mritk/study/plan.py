@@ -138,7 +138,8 @@ class Planner:
             raise UsageError("nothing to run: specify a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         alone = Alone(trials, parts)
-        return StudyPlan(tuple(ordered), results.states(trials), audits, alone)
+        states = results.states(trials)
+        return StudyPlan(tuple(ordered), states, audits=audits, benchmarks=alone)
 
     def _require_names(
         self, benchmark: Benchmark, protocols: Sequence[Protocol]

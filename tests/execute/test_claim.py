@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from shutil import copy
 from time import sleep, time
 
 import filelock
@@ -136,8 +138,6 @@ def test_who_waits_also_waits_for_a_results_folder_that_is_away(results, hold, m
 
 
 def run_planned(run_toy, *arguments):
-    import json
-
     return json.loads(run_toy(*arguments, "--dry-run", "--json").out)
 
 
@@ -161,3 +161,77 @@ def test_where_there_are_no_locks_nobody_waits(results, monkeypatch):
     monkeypatch.setattr(filelock.FileLock, "acquire", no_locks)
     with claimed(results, "one", wait=False) as mine:
         assert mine
+
+
+# Does the same run in another process when this one is planned, and says how often it trains.
+MEANWHILE = """
+import json, subprocess, sys
+from pathlib import Path
+from mritk import hookimpl
+
+HERE = Path(__file__).parent
+
+
+@hookimpl
+def mritk_run_start(plan):
+    command = json.loads((HERE / "command.json").read_text())
+    subprocess.run(command, cwd=HERE, check=True, capture_output=True)
+
+
+@hookimpl
+def mritk_trial_start(trial):
+    with (HERE / "trained.txt").open("a") as stream:
+        print(trial.seed, file=stream)
+"""
+WAYS = {
+    "one after the other": ["--jobs", 1],
+    "in lanes": ["--jobs", 2],
+    "by an executor": ["--executor", "processes"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True], ids=["first", "rerun"])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_another_process_stores_once_a_run_is_planned_is_not_trained_again(
+    run_toy, results, tmp_path, monkeypatch, way, again
+):
+    """Even before the run looks at the first of its trials."""
+    monkeypatch.setattr("mritk.machine.device.is_one_gpu", lambda wish: way == "in lanes")
+    asked = ["--seeds", 2, *(["--rerun"] if again else [])]
+    if again:
+        assert run_toy("--seeds", 2).code == 0
+    base = ["run", "-p", "toy.py", "-b", "tiny", "-d", "bands", "--protocol", "fast.toml"]
+    command = [sys.executable, "-m", "mritk", *base, "-o", "results", "--device", "cpu", *asked]
+    (tmp_path / "command.json").write_text(json.dumps([*map(str, command), "--jobs", "1"]))
+    (tmp_path / "meanwhile.py").write_text(MEANWHILE)
+    ended = run_toy("-p", tmp_path / "meanwhile.py", *asked, *WAYS[way])
+    assert ended.code == 0, ended.err
+    assert not (tmp_path / "trained.txt").exists()
+    assert "2 of 2 trials were stored by another process meanwhile" in ended.err
+    assert "already finished" not in ended.err
+    assert "| tiny@scratch" in ended.out, "they stand in its table"
+    assert len(list(results.trials())) == 2
+
+
+@pytest.mark.slow
+def test_a_trial_that_failed_meanwhile_is_tried_again_and_a_rerun_replaces_what_is_there(
+    run_toy, results, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mritk.train.stage_run.StageRun.batches", fail)
+        assert run_toy("--seeds", 1, "-o", tmp_path / "failed").code == 3
+    (failed,) = (tmp_path / "failed" / "trials").glob("*.h5")
+    path = results.trial_path(failed.stem)
+    # As another process would, once the run is planned.
+    monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: copy(failed, path))
+    ended = run_toy("--seeds", 1, "--jobs", 1)
+    assert results.status(failed.stem) == "finished"
+    assert "another process" not in ended.err
+    monkeypatch.undo()
+    before = path.read_bytes()
+    assert "another process" not in run_toy("--seeds", 1, "--jobs", 1, "--rerun").err
+    assert path.read_bytes() != before

@@ -34,7 +34,8 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
         protocol = SimpleNamespace(parameters=None)
         return SimpleNamespace(id=name, dataset=dataset, protocol=protocol, backbone_name="none")
 
-    plan = SimpleNamespace(todo=[trial("a"), trial("b")], benchmarks={"a": None, "b": None})
+    todo = [trial("a"), trial("b")]
+    plan = SimpleNamespace(todo=todo, benchmarks={"a": None, "b": None}, stamps={})
     (tmp_path / "trials").mkdir()
     registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
     job = Job(None, (), tmp_path, None, tmp_path, Engine(device))
