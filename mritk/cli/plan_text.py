@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mritk.cli.tell import echo, echo_json, say
@@ -100,12 +100,10 @@ def _overfull(trial: Trial) -> str:
     )
 
 
-def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
-    """Name the trials that are done but whose network was not kept."""
+def tell_without_model(done: Sequence[Trial], results: ResultsFolder) -> None:
+    """Name the trials that this run found finished but whose network was not kept."""
     from mritk.store.kept_model import model_path
-    from mritk.store.trial_state import TrialState
 
-    done = plan.in_state(TrialState.FINISHED)
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
     if lacking:
         named = first_few([f"{trial.id[:8]} ({trial})" for trial in lacking], 20)

@@ -206,8 +206,6 @@ class Request:
         if self.executor or at_once != 1:  # workers take over what this process has imported
             warm_up.start(plan.backbones_to_train)
         make_room(plan, results)
-        if self.keep_models:
-            tell_without_model(plan, results)
         warm_up.wait()
         done = plan.in_state(TrialState.FINISHED)
         unneeded = plan.todo if self.rerun else done
@@ -229,14 +227,17 @@ class Request:
         from mritk.execute.claim import finished_meanwhile
         from mritk.results.table_trial import TableTrial
         from mritk.results.trial_index import TrialIndex
+        from mritk.store.trial_state import TrialState
 
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(outcomes, index, found, as_json=self.as_json)
         trained = {outcome.trial.id for outcome in outcomes}
-        left = [trial.id for trial in plan.todo if trial.id not in trained]
+        left = [trial for trial in plan.todo if trial.id not in trained]
         stamps = plan.stamps
-        elsewhere = [t for t in left if finished_meanwhile(results, t, stamps.get(t, 0))]
+        elsewhere = [t for t in left if finished_meanwhile(results, t.id, stamps.get(t.id, 0))]
+        if self.keep_models:
+            tell_without_model([*plan.in_state(TrialState.FINISHED), *elsewhere], results)
         if not self.as_json:
             stored = {trial for trial, there in found.items() if isinstance(there, TableTrial)}
             tell_what_next(plan, outcomes, results.path, board, stored, len(elsewhere))
