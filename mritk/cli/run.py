@@ -231,7 +231,7 @@ class Request:
 
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
-            board = show_table(outcomes, index, found, as_json=self.as_json)
+            board = show_table(plan, outcomes, index, found, as_json=self.as_json)
         trained = {outcome.trial.id for outcome in outcomes}
         left = [trial for trial in plan.todo if trial.id not in trained]
         stamps = plan.stamps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import style_and_width
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mritk.results.table import Leaderboard
     from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
+    from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome, Plan
 
@@ -32,6 +33,7 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
 
 
 def show_table(
+    plan: Plan,
     outcomes: Sequence[Outcome],
     index: TrialIndex,
     found: Mapping[str, TableTrial | UnusableTrial | None],
@@ -41,6 +43,7 @@ def show_table(
     """Print the leaderboard of a run, and return it.
 
     ``found`` is what the results folder, whose index is given, gives at the end, by trial id.
+    As JSON, all trials of the run come with it, whether trained now or not.
     """
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
@@ -51,7 +54,7 @@ def show_table(
     analysis = quick_analysis(there)
     board = build_leaderboard(there, analysis=analysis, kept=index)
     if as_json:
-        trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
+        trials = _as_data(plan, outcomes, found, index.folder)
         echo_json({"trials": trials, "leaderboard": as_data(board)})
         return board
     style, width = style_and_width({})
@@ -62,6 +65,25 @@ def show_table(
             "them, for some of them with --dataset or --protocol"
         )
     return board
+
+
+def _as_data(
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    found: Mapping[str, TableTrial | UnusableTrial | None],
+    results: ResultsFolder,
+) -> list[dict[str, Any]]:
+    """Return the trials of a run; ``file`` is None where there is none, as behind a budget."""
+    errors = {outcome.trial.id: outcome.error for outcome in outcomes}
+    return [
+        {
+            "id": trial.id,
+            "file": None if found[trial.id] is None else str(results.trial_path(trial.id)),
+            "error": errors.get(trial.id, ""),
+            "trained": trial.id in errors,
+        }
+        for trial in plan.trials
+    ]
 
 
 def tell_what_next(

@@ -50,6 +50,17 @@ def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypa
 
 
 @pytest.mark.slow
+def test_json_lists_all_trials_of_a_run_and_which_were_trained_now(run_toy, tmp_path):
+    planned = json.loads(run_toy("--seeds", 2, "-n", "--json").out)
+    for seeds, trained in ((1, [True]), (2, [False, True]), (2, [False, False])):
+        trials = json.loads(run_toy("--seeds", seeds, "--json").out)["trials"]
+        assert [trial["id"] for trial in trials] == [row["id"] for row in planned[:seeds]]
+        assert [trial["trained"] for trial in trials] == trained
+        assert [Path(trial["file"]).stem for trial in trials] == [t["id"] for t in trials]
+        assert all(Path(trial["file"]).is_file() and not trial["error"] for trial in trials)
+
+
+@pytest.mark.slow
 def test_adding_a_seed_trains_only_that_seed(run_toy, tmp_path):
     run_toy("--seeds", 1)
     before = {path: path.stat().st_mtime_ns for path in trials_in(tmp_path / "results")}
