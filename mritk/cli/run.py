@@ -20,7 +20,7 @@ from mritk.cli.jobs import jobs_option
 from mritk.cli.limits import TrialTimeout, limit_options, limits_of, tell_left
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
-from mritk.cli.run_report import exit_code_of, show_table, tell_what_next
+from mritk.cli.run_report import exit_code_of, show_table, tell_what_next, untrained
 from mritk.cli.stored_files import make_room, tell_lost
 from mritk.cli.tell import say
 from mritk.cli.training import train, trials_at_once
@@ -224,7 +224,6 @@ class Request:
         self, plan: StudyPlan, results: ResultsFolder, outcomes: Sequence[Outcome]
     ) -> ExitCode:
         """Print the leaderboard, and what became of the trials; return the exit code."""
-        from mritk.execute.claim import finished_meanwhile
         from mritk.results.table_trial import TableTrial
         from mritk.results.trial_index import TrialIndex
         from mritk.store.trial_state import TrialState
@@ -232,10 +231,7 @@ class Request:
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(plan, outcomes, index, found, as_json=self.as_json)
-        trained = {outcome.trial.id for outcome in outcomes}
-        left = [trial for trial in plan.todo if trial.id not in trained]
-        stamps = plan.stamps
-        elsewhere = [t for t in left if finished_meanwhile(results, t.id, stamps.get(t.id, 0))]
+        left, elsewhere = untrained(plan, outcomes, results)
         if self.keep_models:
             tell_without_model([*plan.in_state(TrialState.FINISHED), *elsewhere], results)
         if not self.as_json:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
-    from mritk.trial import Outcome, Plan
+    from mritk.trial import Outcome, Plan, Trial
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
@@ -30,6 +30,18 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     if not codes:
         return ExitCode.OK
     return ExitCode.UNAVAILABLE if codes == {ExitCode.UNAVAILABLE} else ExitCode.INTERNAL
+
+
+def untrained(
+    plan: Plan, outcomes: Sequence[Outcome], results: ResultsFolder
+) -> tuple[list[Trial], list[Trial]]:
+    """Return the trials that a run was to train and did not, and those of them that are stored: by
+    other processes, meanwhile."""
+    from mritk.execute.claim import finished_meanwhile
+
+    trained, stamps = {outcome.trial.id for outcome in outcomes}, plan.stamps
+    left = [trial for trial in plan.todo if trial.id not in trained]
+    return left, [t for t in left if finished_meanwhile(results, t.id, stamps.get(t.id, 0))]
 
 
 def show_table(

@@ -11,8 +11,6 @@ import torch
 from safetensors import safe_open
 
 from mritk import Subset, Workspace, sha256_of
-from mritk.cli.run_report import show_table
-from mritk.cli.tell import say
 from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
@@ -267,27 +265,6 @@ def test_a_trial_that_was_done_before_is_named_and_rerun_keeps_it(run, tmp_path)
     assert "no stored model" not in ended.err
     assert model_file(tmp_path, again).is_file()
     assert "no stored model" not in run()[0].err
-
-
-@pytest.mark.slow
-def test_trials_without_a_model_are_named_below_the_table(run, tmp_path, monkeypatch):
-    """So are those that another process has stored once the run was planned."""
-
-    def marked(*given, **options):
-        say("the table")
-        return show_table(*given, **options)
-
-    run(keep=False)
-    (path,) = (tmp_path / "results" / "trials").glob("*.h5")
-    aside = path.rename(tmp_path / "stored.h5")
-    monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: aside.rename(path))
-    monkeypatch.setattr("mritk.cli.run.show_table", marked)
-    for how in ("stored by another process", "already finished"):
-        ended, _ = run()
-        below = ended.err.partition("the table")[2]
-        assert f"1 finished trials have no stored model: {path.stem[:8]}" in below
-        assert how in below
-        monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: None)
 
 
 @pytest.mark.slow

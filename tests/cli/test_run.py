@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from mritk.cli.run_report import show_table
+from mritk.cli.tell import say
 from mritk.results import quick_analysis
 from mritk.store.folder import ResultsFolder
 from mritk.train.stage_run import StageRun
@@ -58,6 +60,27 @@ def test_json_lists_all_trials_of_a_run_and_which_were_trained_now(run_toy, tmp_
         assert [trial["trained"] for trial in trials] == trained
         assert [Path(trial["file"]).stem for trial in trials] == [t["id"] for t in trials]
         assert all(Path(trial["file"]).is_file() and not trial["error"] for trial in trials)
+
+
+@pytest.mark.slow
+def test_trials_without_a_model_are_named_below_the_table(run_toy, tmp_path, monkeypatch):
+    """So are those that another process has stored once the run was planned."""
+
+    def marked(*given, **options):
+        say("the table")
+        return show_table(*given, **options)
+
+    run_toy("--seeds", 1)
+    (path,) = trials_in(tmp_path / "results")
+    aside = path.rename(tmp_path / "stored.h5")
+    monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: aside.rename(path))
+    monkeypatch.setattr("mritk.cli.run.show_table", marked)
+    for how in ("stored by another process", "already finished"):
+        ended = run_toy("--seeds", 1, "--keep-models")
+        below = ended.err.partition("the table")[2]
+        assert f"1 finished trials have no stored model: {path.stem[:8]}" in below
+        assert how in below
+        monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: None)
 
 
 @pytest.mark.slow
