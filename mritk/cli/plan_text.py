@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 from mritk.text.duration import duration
-from mritk.text.listed import first_few
+from mritk.text.listed import first_few, many
 
 if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
@@ -108,8 +108,8 @@ def tell_without_model(done: Sequence[Trial], results: ResultsFolder) -> None:
     if lacking:
         named = first_few([f"{trial.id[:8]} ({trial})" for trial in lacking], 20)
         say(
-            f"--keep-models: {len(lacking)} finished trials have no stored model: {named}; "
-            "--rerun retrains them and stores it"
+            f"--keep-models: no model is stored of {many(len(lacking), 'finished trial')}: {named}"
+            "; --rerun trains again and stores what there is to store"
         )
 
 

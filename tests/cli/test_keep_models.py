@@ -259,7 +259,7 @@ def test_without_the_option_nothing_is_kept(run, tmp_path):
 def test_a_trial_that_was_done_before_is_named_and_rerun_keeps_it(run, tmp_path):
     _, record = run(keep=False)
     ended, _ = run()
-    assert f"1 finished trials have no stored model: {record.id[:8]}" in ended.err
+    assert f"no model is stored of 1 finished trial: {record.id[:8]}" in ended.err
     assert not model_file(tmp_path, record).exists(), "it is not trained again"
     ended, again = run("--rerun")
     assert "no stored model" not in ended.err

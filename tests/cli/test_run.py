@@ -78,7 +78,7 @@ def test_trials_without_a_model_are_named_below_the_table(run_toy, tmp_path, mon
     for how in ("stored by another process", "already finished"):
         ended = run_toy("--seeds", 1, "--keep-models")
         below = ended.err.partition("the table")[2]
-        assert f"1 finished trials have no stored model: {path.stem[:8]}" in below
+        assert f"no model is stored of 1 finished trial: {path.stem[:8]}" in below
         assert how in below
         monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: None)
 
