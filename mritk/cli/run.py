@@ -184,7 +184,7 @@ class Request:
         ways = ways_of(self.engine, compiled=self.compiled, graphs=self.graphs)
         self.require_devices_of_workers()
         self.require_possible(results)
-        benchmark = self.benchmark()
+        benchmark = self.benchmark().using(self.backbones, self.app.registry)
         if benchmark.rehearse:
             say(REHEARSED)
         say("preparing data …")
@@ -331,7 +331,7 @@ class Request:
         if self.vary:
             given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(vars(self)))
-        return replace(benchmark, **given).completed(registry).using(self.backbones, registry)
+        return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
         """Look for the data and weights of every protocol that can be read; fetch nothing."""

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from mritk.cli.app import App
+from mritk.cli.stored_command import benchmark_of, request_of
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import read_trial, write_trial
 
@@ -104,6 +106,16 @@ def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
     ended = mritk("rerun", stored, "--trust")
     assert ended.code == 4
     assert "--no-such-option" in ended.err
+
+
+def test_a_command_with_a_backbone_that_its_protocol_does_not_take_still_stands(mritk, stored):
+    """It is refused where a person types it: mritk took it once, and nobody edits a trial file."""
+    record = read_trial(stored)
+    words = ["mritk", "run", "-b", "small_cnn", "-d", "phantom3d", "--protocol", "threshold"]
+    record.provenance["command"] = words
+    write_trial(record, stored)
+    request = request_of(App(), record, "rerunning", trust=True)
+    assert benchmark_of(request, None).protocols == ("threshold",)
 
 
 def test_an_unknown_trial_is_a_usage_error(mritk, tmp_path):
