@@ -71,7 +71,9 @@ class Attempts:
                         self._tell_of_death(found, trial_id)
                         again[trial_id] = replace(job, alone=True)
                 elif not (found.busy or found.stopped):
-                    yield trial_id, found
+                    # What seems another process's may be of a worker that died behind its end.
+                    other = found.elsewhere and not self._deaths[trial_id]
+                    yield trial_id, replace(found, elsewhere=other)
                 elif found.busy or self._notice.fits(job.expected):
                     waits = job.wait or found.busy
                     again[trial_id] = replace(job, wait=waits, alone=job.alone or waits)

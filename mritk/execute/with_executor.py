@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -64,7 +64,7 @@ class ExecutorRun:
         events = Events(self.registry)
         live = _Live(events, results, plan.todo)
         with events.of_run(plan, results) as outcomes:
-            for trial, done in self._trained(plan, live.look):
+            for trial, done in self._trained(plan, live):
                 path = results.trial_path(trial.id)
                 history, score = _stored(path)
                 outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
@@ -73,13 +73,8 @@ class ExecutorRun:
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         return outcomes
 
-    def _trained(
-        self, plan: StudyPlan, look: Callable[[Mapping[str, Trial]], None]
-    ) -> Iterator[tuple[Trial, Done]]:
-        """Yield each trial when it is done, or given up.
-
-        ``look`` is called with the trials that are not done yet, about once a second.
-        """
+    def _trained(self, plan: StudyPlan, live: _Live) -> Iterator[tuple[Trial, Done]]:
+        """Yield each trial when it is done, or given up, while ``live`` tells of the others."""
         waiting = {trial.id: trial for trial in plan.todo}
         stop = self.job.results / CLAIMS / f"{socket.gethostname()}-{os.getpid()}.stop"
         common = replace(self.job, wait=False, stop=stop)
@@ -91,12 +86,12 @@ class ExecutorRun:
         with suppress(OSError):
             stop.unlink(missing_ok=True)  # of a killed run whose number this one has
         try:
-            for trial_id, found in attempts.results(partial(look, waiting)):
+            for trial_id, found in attempts.results(partial(live.look, waiting)):
                 trial = waiting.pop(trial_id)
                 if isinstance(found, LostJob):
                     yield trial, self._lost(trial, found)
                     continue
-                if found.elsewhere:
+                if found.elsewhere and not live.has_told(trial):
                     continue
                 stamp = plan.stamps.get(trial_id, 0)
                 self._store(trial, found, stamp)
@@ -170,6 +165,10 @@ class _Live:
     def __init__(self, events: Events, results: ResultsFolder, todo: Sequence[Trial]) -> None:
         self._events, self._diaries, self._total = events, Reader(results), len(todo)
         self._told: dict[str, int] = {}  # number of the last epoch told, by trial
+
+    def has_told(self, trial: Trial) -> bool:
+        """Whether the start of a trial has been told, be it trained by another process."""
+        return trial.id in self._told
 
     def look(self, waiting: Mapping[str, Trial]) -> None:
         """Tell what is new of trials that are not done, by id."""

@@ -15,6 +15,25 @@ from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
 
 
+def trial_of(name):
+    dataset = SimpleNamespace(
+        digests=(), record=SimpleNamespace(name="bands"), samples=SimpleNamespace(spatial_dims=None)
+    )
+    protocol = SimpleNamespace(parameters=None)
+    return SimpleNamespace(id=name, dataset=dataset, protocol=protocol, backbone_name="none")
+
+
+def outcomes_of(run, tmp_path, names, device="auto"):
+    """Run trials of these names by an executor that gives what ``run`` yields."""
+    plan = SimpleNamespace(
+        todo=list(map(trial_of, names)), benchmarks=dict.fromkeys(names), stamps={}
+    )
+    (tmp_path / "trials").mkdir()
+    registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    job = Job(None, (), tmp_path, None, tmp_path, Engine(device))
+    return ExecutorRun(registry, Executor("all", run), job).run(plan)
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting(tmp_path, device):
     """On a processor each has a worker of its own, whatever GPUs there are."""
@@ -25,23 +44,37 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
             asked.append((job.trial, job.wait, job.alone))
             yield Done(job.trial, busy=job.trial == "a" and not job.wait)
 
-    def trial(name):
-        dataset = SimpleNamespace(
-            digests=(),
-            record=SimpleNamespace(name="bands"),
-            samples=SimpleNamespace(spatial_dims=None),
-        )
-        protocol = SimpleNamespace(parameters=None)
-        return SimpleNamespace(id=name, dataset=dataset, protocol=protocol, backbone_name="none")
-
-    todo = [trial("a"), trial("b")]
-    plan = SimpleNamespace(todo=todo, benchmarks={"a": None, "b": None}, stamps={})
-    (tmp_path / "trials").mkdir()
-    registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    job = Job(None, (), tmp_path, None, tmp_path, Engine(device))
-    outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
+    outcomes = outcomes_of(run, tmp_path, ["a", "b"], device)
     assert asked == [("a", False, on_cpu), ("b", False, on_cpu), ("a", True, True)]
     assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
+
+
+def test_a_trial_of_another_process_has_no_outcome_and_one_of_a_worker_that_died_has(tmp_path):
+    """The worker of ``mine`` dies behind its last step: what the next one finds is this run's."""
+    died = []
+
+    def run(function, jobs, at_once):
+        for job in jobs:
+            if job.trial == "mine" and not died:
+                died.append(job.trial)
+                yield LostJob(job, "was killed")
+            else:
+                yield Done(job.trial, elsewhere=True)
+
+    outcomes = outcomes_of(run, tmp_path, ["mine", "theirs"])
+    assert [outcome.trial.id for outcome in outcomes] == ["mine"]
+
+
+def test_a_trial_whose_start_was_told_is_told_to_its_end_whoever_trains_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("mritk.execute.diary.Reader.begun", lambda self: ["theirs"])
+    monkeypatch.setattr("mritk.execute.diary.Reader.news", lambda self, trial: [])
+
+    def run(function, jobs, at_once):
+        yield None  # a second has gone by
+        yield from (Done(job.trial, elsewhere=True) for job in jobs)
+
+    outcomes = outcomes_of(run, tmp_path, ["theirs", "unseen"])
+    assert [outcome.trial.id for outcome in outcomes] == ["theirs"]
 
 
 def test_a_worker_that_died_while_the_folder_was_away_leaves_a_finished_trial(
