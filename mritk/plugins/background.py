@@ -39,7 +39,7 @@ class Background:
         self._waiting: deque[tuple[Callable[[], Any], bool]] = deque()
         self._changed = Condition()
         self._busy = self._closing = self._off = False
-        self._dropped = 0
+        self._dropped = self._made = 0
         self._thread = Thread(target=self._work, name=f"background of {name}", daemon=True)
         self._thread.start()
 
@@ -64,18 +64,22 @@ class Background:
     def close(self) -> None:
         """Wait for pending calls, for :attr:`PATIENCE` seconds at most.
 
-        The second half of them is for those that must be made; others are dropped. Dropped and
-        unfinished calls are reported as one warning. A hanging call remains on its thread, which
-        does not prevent the process from exiting.
+        If calls take so long that the second half of them does not suffice for all, it is for those
+        that must be made; others are dropped. Dropped and unfinished calls are reported as one
+        warning. A hanging call remains on its thread, which does not prevent the process from
+        exiting.
         """
         with self._changed:
             self._closing = True
             self._changed.notify()
+        made = self._made
         self._thread.join(self.PATIENCE / 2)
         with self._changed:
+            made = self._made - made
             kept = deque(waiting for waiting in self._waiting if waiting[1])
-            self._dropped += len(self._waiting) - len(kept)
-            self._waiting = kept
+            if kept and 0 < made < len(self._waiting):
+                self._dropped += len(self._waiting) - len(kept)
+                self._waiting = kept
         self._thread.join(self.PATIENCE / 2)
         with self._changed:
             failed, self._off = self._off, True
@@ -94,6 +98,7 @@ class Background:
         while (call := self._next()) is not None:
             try:
                 call()
+                self._made += 1
             except (Exception, SystemExit) as error:
                 self._switch_off(error)
 
