@@ -129,7 +129,8 @@ class TomlText:
             keys = tuple(name.split("."))
             above = keys[: len(path)] == path and _within(self.parse(), path) != path
             if above or path[: len(keys)] == keys:
-                return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+                told = value if isinstance(value, str) else json.dumps(value, default=str)
+                return f"{name}={told}"
         return ""
 
     def line_of(self, path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 
@@ -138,6 +139,7 @@ def test_workers_train_varied_protocols_too(run_toy, tmp_path):
             {"parameters.stages": [{"epoch": 1}]},
             '--vary parameters.stages=[{{"epoch": 1}}], for {}',
         ),
+        ({"split.shots": date(2020, 1, 1)}, '--vary split.shots="2020-01-01", for {}'),
         ({"selection.by": "luck"}, "--vary selection.by=luck, for {}: selection.by: unknown"),
         ({"split.shots": 2}, "{}, line 4: split: test_fraction must be"),
     ],
