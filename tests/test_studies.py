@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -151,16 +152,16 @@ def run(here, phantoms, mritk, monkeypatch):
     """Run a study where its data are; what is generated is kept for the next one."""
     monkeypatch.setattr("mritk_phantom.Recipe", SMALL_PHANTOM)
 
-    def call(study, *arguments, backbones=()):
+    def call(study, *arguments, backbones=None):
         folder = here(MANY if "shot" in study.stem else FEW, phantoms.folder("phantom"))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MRITK_HOME", str(folder / "home"))
         benchmark = Benchmark.from_file(study)
         small = [SMALL.get(name, name) for name in benchmark.datasets]
         chosen = [f"--dataset={n}" for n in small] if small != list(benchmark.datasets) else []
-        if not backbones and set(OF_MONAI) & set(benchmark.backbones):
+        if backbones is None and set(OF_MONAI) & set(benchmark.backbones):
             backbones = trained(benchmark)
-        chosen += [f"--backbone={name}" for name in backbones]
+        chosen += [f"--backbone={name}" for name in backbones or ()]
         if not benchmark.vary:
             chosen += ["--vary", f"{'volume' if study.stem in OF_VOLUMES else 'image'}_size=32"]
         chosen += [f"--vary={change}" for change in NARROW.get(study.stem, ())]
@@ -179,10 +180,12 @@ def across(study):
     benchmark = Benchmark.from_file(study)
     backbones, protocols = trained(benchmark), SOME.get(study.stem, benchmark.protocols)
     if min(len(backbones), len(protocols)) < 2:
-        yield (), ()
+        yield (), None
     else:
         yield protocols[:1], backbones
-        yield protocols[1:], backbones[:1]
+        others = replace(benchmark, protocols=protocols[1:])
+        one = backbones[:1] if others.takes_backbones(Registry.load(environ={})) else ()
+        yield others.protocols, one
 
 
 @pytest.mark.usefixtures("shallow_lite")
