@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from mritk import Background, Epoch
@@ -116,8 +117,10 @@ def test_a_trial_that_is_resumed_continues_its_curves(run_toy, board, stored, st
 
 
 @pytest.mark.parametrize(("again", "folders"), [((1, 2), 2), ((2, 3), 1)])
-def test_a_trial_that_begins_again_shows_each_epoch_once(board, again, folders):
+def test_a_trial_that_begins_again_shows_each_epoch_once(board, again, folders, monkeypatch):
     """Anew in a folder of its own, or from its checkpoint in the same one."""
+    # TensorBoard reads files of one second in the order of their numbers as text, 10 before 9.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     trial = SimpleNamespace(
         id="0123456789",
         backbone_name="b",
