@@ -106,6 +106,16 @@ class Epoch:
         known = {name: value for name, value in extra.items() if not math.isnan(value)}
         object.__setattr__(self, "extra", known)
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is among those planned; a method may plan no number, or exceed it."""
+        return self.epoch <= self.epochs
+
+    @property
+    def count(self) -> str:
+        """Such as ``3/9``; the number alone if it is not among those planned."""
+        return f"{self.epoch}/{self.epochs}" if self.is_planned else str(self.epoch)
+
 
 def ignore_epoch(epoch: Epoch) -> None:
     """Do nothing with an epoch."""

@@ -80,12 +80,11 @@ def _row(running: Running) -> list[str]:
     from mritk.text.duration import duration
 
     epoch, left = running.epoch, running.left
-    planned = f"/{epoch.epochs}" if epoch and epoch.epoch <= epoch.epochs else ""
     where = f"{running.training.host}, process {running.training.process}"
     return [
         running.name or running.trial[:8],
         where,
-        "–" if epoch is None else f"{epoch.epoch}{planned}",
+        "–" if epoch is None else epoch.count,
         "–" if epoch is None else f"{epoch.train_loss:.3f}",
         duration(running.seconds),
         "–" if left is None else f"about {duration(left)}",

@@ -74,5 +74,9 @@ def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = (
 
 def not_of_the_task(names: Sequence[str], task: Task, dataset: str) -> str:
     """Say that these are no metrics of a dataset's task."""
-    are = "are no metrics" if len(names) > 1 else "is no metric"
-    return f"{' and '.join(names)} {are} of {task.kind}, the task of {dataset}"
+    return f"{no_metrics(names)} of {task.kind}, the task of {dataset}"
+
+
+def no_metrics(names: Sequence[str]) -> str:
+    """Say that these are no metrics."""
+    return f"{' and '.join(names)} {'are no metrics' if len(names) > 1 else 'is no metric'}"

@@ -40,9 +40,9 @@ class Running:
     def left(self) -> float | None:
         """Seconds to its last planned epoch, if each takes as long as the last one; None: unknown.
 
-        Early stopping may end it before. A method may plan no number of epochs, or exceed it.
+        Early stopping may end it before.
         """
-        if self.epoch is None or self.epoch.epoch > self.epoch.epochs:
+        if self.epoch is None or not self.epoch.is_planned:
             return None
         rest = (self.epoch.epochs - self.epoch.epoch) * self.epoch.seconds
         return max(0.0, rest - (time.time() - self.told))

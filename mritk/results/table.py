@@ -15,6 +15,7 @@ from mritk.errors import ExitCode, UsageError
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
+from mritk.evaluate.metrics import no_metrics
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
@@ -254,10 +255,7 @@ class Leaderboard:
         shown = {metric.name for table in self.tables for metric in table.metrics}
         if self.tables and (unused := [name for name in names if name not in shown]):
             kinds = " or ".join(dict.fromkeys(table.task.kind for table in self.tables))
-            are = "are no metrics" if len(unused) > 1 else "is no metric"
-            raise UsageError(
-                f"{' and '.join(unused)} {are} of {kinds}; remove --metric {unused[0]}"
-            )
+            raise UsageError(f"{no_metrics(unused)} of {kinds}; remove --metric {unused[0]}")
 
     def nothing_in(self, results: Path, what: str = "trials") -> str:
         """Return why there is no table of ``what`` was asked for in a results folder."""

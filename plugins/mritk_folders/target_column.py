@@ -38,9 +38,8 @@ def read_targets(
         all are numbers; two spellings of one number, such as ``1`` and ``1.0``, are one class.
 
     Raises:
-        DataError: All cells are equal, one of a regression is no number, numbers have commas, or
-            some of many are none; many
-            dates.
+        DataError: All cells are equal, one of a regression is no number, numbers have commas,
+            some of many are none, or many are dates.
     """
     numbers = [number(text) for text in texts]
     values = [number for number in numbers if number is not None]

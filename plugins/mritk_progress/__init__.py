@@ -60,8 +60,7 @@ class Progress:
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
         """Show the epoch and its losses."""
         if self.display and self.rows:
-            planned = f"/{epoch.epochs}" if epoch.epoch <= epoch.epochs else ""
-            text = f"{self.places[trial]}, epoch {epoch.epoch}{planned}, loss "
+            text = f"{self.places[trial]}, epoch {epoch.count}, loss "
             text += f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self.rows.name(trial)}"
             self.display.end_epoch(trial, epoch, text)
 

@@ -54,7 +54,7 @@ class TimeLeft:
         # Some executors tell epochs when their trial is done, all at once.
         if elapsed < epoch.seconds / 2:
             return False
-        if epoch.epoch > epoch.epochs:  # a method may plan no number of epochs, or exceed it
+        if not epoch.is_planned:
             running.expected = None
             return False
         running.expected = elapsed + (epoch.epochs - epoch.epoch) * epoch.seconds
