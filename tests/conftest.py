@@ -16,17 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
 from mritk.plugins.registry import Registry
 
-# Fixtures of trainings, which tests of several rooms need; what memory and time the tests take.
-pytest_plugins = [
-    *("tests.training_fixtures", "tests.shallow_networks", "tests.stored_trials"),
-    *("tests.worker_memory", "tests.spared"),
-]
+# What memory and time the tests take; fixtures of trainings, which tests of several rooms need.
+pytest_plugins = ["tests.worker_memory", "tests.spared"]
+FIXTURES = ("tests.training_fixtures", "tests.shallow_networks", "tests.stored_trials")
 
 # Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
 # and dozens of processes mritk.
@@ -125,6 +122,13 @@ def mritk_datasets():
 '''
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Fixtures import torch, for seconds: not where tests are only handed out to others."""
+    if not session.config.pluginmanager.has_plugin("dsession"):
+        for name in FIXTURES:
+            session.config.pluginmanager.import_plugin(name)
+
+
 def pytest_collection() -> None:
     """What is imported and collected stays: looking for garbage in it is for nothing."""
     gc.disable()
@@ -147,8 +151,11 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("needs a CUDA GPU")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA GPU")
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +163,8 @@ def own_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Keep the tests out of the caches of the person who runs them."""
+    import torch
+
     # Not mktemp, which looks through all folders of the tests before for its number.
     home = tmp_path_factory.getbasetemp() / f"home-{next(HOMES)}"
     home.mkdir()
