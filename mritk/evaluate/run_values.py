@@ -21,6 +21,7 @@ from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
+from mritk.evaluate.scale import Scale
 from mritk.machine.in_threads import made_in_threads
 
 RESAMPLES = 2000
@@ -211,6 +212,10 @@ class RunValues:
         jackknife = metric.resample(left_out, classes=present) if left_out else None
         rounding = SINGLE_PRECISION * _size(metric, value.value)
         resampled = _settled(metric.resample(drawn, classes=present), value.value, rounding)
+        scale = Scale(*metric.bounds)
+        if scale.open_below:
+            resampled = scale.straightened(resampled, value.value)
+            jackknife = None if jackknife is None else scale.straightened(jackknife, value.value)
         return self._values(value.value, resampled, jackknife, rounding, classes)
 
     def _values(
