@@ -26,7 +26,7 @@ class FoldSplitter:
 
     Args:
         rule: How samples are split.
-        copies: (N,) int64; equal numbers are duplicates of each other. None: unknown.
+        copies: (N,) whole numbers; equal ones are duplicates of each other. None: unknown.
 
     Example:
         from sklearn.model_selection import cross_val_score
@@ -35,9 +35,11 @@ class FoldSplitter:
         cross_val_score(model, features, labels, groups=patients, cv=splitter)
     """
 
-    def __init__(self, rule: SplitRule | None = None, copies: np.ndarray | None = None) -> None:
+    def __init__(
+        self, rule: SplitRule | None = None, copies: Sequence[int] | np.ndarray | None = None
+    ) -> None:
         self.rule = rule or SplitRule("kfold")
-        self.copies = copies
+        self.copies = None if copies is None else np.asarray(copies)
 
     def split(
         self,
@@ -114,7 +116,7 @@ def _listed(groups: Any) -> list[Any]:
     """Return groups as a list, refused where an entry is a row of several values."""
     single = not isinstance(groups, Iterable) or getattr(groups, "ndim", 1) == 0
     values = [] if single else list(groups)
-    if single or any(isinstance(value, np.ndarray) and value.size > 1 for value in values):
+    if single or any(np.asarray(value, dtype=object).size > 1 for value in values):
         raise DataError("groups is no column of values; give one patient for each sample")
     return values
 

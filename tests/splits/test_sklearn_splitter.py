@@ -60,8 +60,9 @@ def test_it_goes_where_scikit_learn_takes_cv(cohort):
 def test_copies_stay_on_one_side(cohort):
     features, labels, _ = cohort
     copies = np.arange(120) // 2
-    for train, test in FoldSplitter(copies=copies).split(features, labels):
-        assert not {*copies[train]} & {*copies[test]}
+    for given in (copies, copies.tolist()):
+        for train, test in FoldSplitter(copies=given).split(features, labels):
+            assert not {*copies[train]} & {*copies[test]}
 
 
 def test_targets_of_a_regression_are_spread_by_quantile(cohort):
@@ -127,7 +128,8 @@ def test_columns_of_another_length_or_shape_are_refused(cohort):
         next(FoldSplitter().split(features, labels, patients[1:]))
     with pytest.raises(DataError, match=r"y has shape \(120, 2\)"):
         next(FoldSplitter().split(features, np.stack([labels, labels], 1)))
-    for groups in (features, list(features), 5, np.array(5)):
+    visits = [[patient, str(row % 2)] for row, patient in enumerate(patients)]
+    for groups in (features, list(features), visits, list(map(tuple, visits)), 5, np.array(5)):
         with pytest.raises(DataError, match="groups is no column of values"):
             next(FoldSplitter().split(features, labels, groups))
     train, _ = next(FoldSplitter().split(features, labels, iter(patients)))
