@@ -17,8 +17,11 @@ MOST_NUMERIC_CLASSES = 10
 # Narrower than what float() takes: 1_000 and infinity are names.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LONGEST = 30  # digits of a code
-# Year first or last, and perhaps a time.
-DATE = re.compile(r"(\d{4}([-/.])\d\d?\2\d\d?|\d\d?([-/.])\d\d?\3(\d{4}|\d\d))([T ]\d\d?:\d\d.*)?")
+# Year first or last, or as DICOM writes it, and perhaps a time.
+DATE = re.compile(
+    r"(\d{4}([-/.])\d\d?\2\d\d?|\d\d?([-/.])\d\d?\3(\d{4}|\d\d)"
+    r"|(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))([T ]\d\d?:\d\d.*)?"
+)
 
 
 def read_targets(
@@ -92,11 +95,12 @@ def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:
 
 
 def _refuse_dates(texts: Sequence[str], where: str) -> None:
-    """Days of examinations would become as many classes."""
+    """Days of examinations would become as many classes, or numbers such as 20240131."""
     if len(set(texts)) > MOST_NUMERIC_CLASSES and all(map(DATE.fullmatch, texts)):
         raise DataError(
             f"{where} contains dates, such as {texts[0]!r}, {len(set(texts))} different ones; use "
-            "another column, or numbers such as ages, or task=classification if these are classes"
+            "another column, or numbers such as ages, or task=classification if these are classes, "
+            "task=regression if measurements"
         )
 
 

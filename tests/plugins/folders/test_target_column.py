@@ -76,6 +76,14 @@ def test_many_dates_are_no_classes_unless_they_are_called_so(date):
     assert isinstance(read(*dates[:2])[0], Classification), "before and after a day"
 
 
+def test_many_days_as_dicom_writes_them_are_no_measurement_unless_they_are_called_so():
+    days = [f"202401{day:02}" for day in range(1, 13)]
+    with pytest.raises(DataError, match=r"contains dates, .* 12 different .*task=regression"):
+        read(*days)
+    assert isinstance(read(*days, task="regression")[0], Regression)
+    assert isinstance(read(*days, "20241301")[0], Regression), "not every number is a date"
+
+
 @pytest.mark.parametrize("text", ["1_000", "inf", "nan", "12 years", "0x10", "1e999"])
 def test_what_only_looks_like_a_number_is_a_name(text):
     assert isinstance(read(*map(str, range(10)), text)[0], Classification)
