@@ -12,6 +12,7 @@ from mritk.reading.file_tree import list_tree
 from mritk.reading.layouts import (
     UNLABELLED,
     Layout,
+    are_patients,
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
@@ -173,15 +174,19 @@ def _of_named(
 ) -> Iterator[ClassFile]:
     """Yield the scans of the folders named ``classes``; parts are around or inside of them.
 
+    Below the patients of a class there are no parts: ``test`` and ``retest`` are of one.
+
     Args:
         folder: Where to look.
         classes: The names, in the Unicode form NFC.
         part: The part that ``folder`` lies in.
         own: The folder of the class that ``folder`` lies in.
     """
+    whole = own is not None and are_patients([child.name for child in folder.folders])
     if own:
-        yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
-    for child in folder.folders:
+        paths = folder.images if whole else folder.scans
+        yield from (ClassFile(path, own.name, part, own.path) for path in paths)
+    for child in () if whole else folder.folders:
         if own and child in folder.mask_folders:
             continue
         is_class = not own and composed(child.name) in classes

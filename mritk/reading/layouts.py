@@ -102,7 +102,7 @@ class Layout:
             inner = inner.folders[0]
         names = [folder.name for folder in inner.folders]
         advice = ""
-        if _are_patients(names):
+        if are_patients(names):
             advice = f"; {_listed(names)} in it look like patients"
         elif names:
             advice = f"; if {_listed(names)} in it are the classes, use {self.typed(inner)}"
@@ -265,10 +265,14 @@ def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> 
 def _parts_around_images(
     folder: ScanFolder, part: ScanFolder | None = None
 ) -> Iterator[ScanFolder | None]:
-    """Yield the outermost folder called as a part, or None, around each folder of images."""
-    if folder.scans:
+    """Yield the outermost folder called as a part, or None, around each folder of images.
+
+    Below patients there is none: ``test`` and ``retest`` are of one.
+    """
+    above_patients = are_patients([child.name for child in folder.folders])
+    if any(folder.images) if above_patients else folder.scans:
         yield part
-    for child in folder.folders:
+    for child in () if above_patients else folder.folders:
         if child not in folder.mask_folders:
             yield from _parts_around_images(child, part or (child if part_of(child.name) else None))
 
@@ -281,7 +285,7 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
             inner = [c for c in folder.folders if c.below and c not in folder.mask_folders]
             count.update({c.name for c in inner if _may_be_class(c.name)})
     outside = [folder.name for folder in folders]
-    often = 1 if _are_patients(outside) else 2
+    often = 1 if are_patients(outside) else 2
     inside = sorted(name for name, times in count.items() if times >= often)
     if len(inside) < 2:
         return
@@ -297,7 +301,7 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
 
 def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     names = [folder.name for folder in folders]
-    if _are_patients(names):
+    if are_patients(names):
         raise DataError(
             f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
             f"classes; use one folder per class, or {TABLE}; if they are the classes, use "
@@ -319,7 +323,8 @@ def _refuse_unnamed_classes(
         )
 
 
-def _are_patients(names: Sequence[str]) -> bool:
+def are_patients(names: Sequence[str]) -> bool:
+    """Whether folders of these names, all that stand side by side, look like patients."""
     return len(names) > 1 and all(PATIENT.fullmatch(name) for name in names)
 
 

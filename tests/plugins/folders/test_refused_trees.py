@@ -96,6 +96,17 @@ def test_one_part_that_is_all_of_each_class_is_none(tree):
     assert len(read_tree(tree(*images("a/test", "b/p2/test")))) == 4
 
 
+@pytest.mark.parametrize("classes", [(), ("healthy", "ms")])
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_test_and_retest_of_a_patient_are_no_parts(tree, above, classes):
+    patients = [f"healthy/sub-0{n}" for n in (1, 2, 3)] + [f"ms/sub-0{n}" for n in (4, 5, 6)]
+    root = tree(*[f"{above}{p}/{scan}/1.png" for p in patients for scan in ("test", "retest")])
+    samples = read_tree(root, classes=classes)
+    assert len(samples) == 12
+    assert len(set(samples.patients)) == 6
+    assert set(samples.splits or ()) == {*filter(None, [above[:-1]])}
+
+
 def test_named_classes_outside_of_the_parts_are_refused(tree):
     root = tree(*images("train/a", "train/b", "a"))
     assert "outside of official splits, such as a/1.jpg" in refusal(root, classes=("a", "b"))
