@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from mritk.reading.layouts import (
     UNLABELLED,
     Layout,
     are_patients,
+    parts_around_images,
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
@@ -134,8 +136,8 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
 
     Raises:
         DataError: No scans; fewer than two classes; a class without scans, missing in a split, or
-            twice in one; scans next to the splits; folders that may not be
-            classes, see :mod:`mritk.reading.layouts`; a folder cannot be listed.
+            twice in one; scans next to the splits; a split inside of another; folders that may
+            not be classes, see :mod:`mritk.reading.layouts`; a folder cannot be listed.
         Unavailable: A broken link that may be a folder.
     """
     root = scan_folder(list_tree(folder), scans)
@@ -296,6 +298,7 @@ def _check_parts(layout: Layout, found: Sequence[ClassFile]) -> None:
             f"{layout.scans.path} has {layout.scans.noun} inside and outside of official splits, "
             f"such as {outside.relative_to(layout.root.path).as_posix()}; specify one folder"
         )
+    _refuse_parts_inside_of_others(layout, found)
     labels = {file.label for file in found}
     for part in sorted({file.part for file in found}):
         absent = labels - {file.label for file in found if file.part == part}
@@ -304,3 +307,18 @@ def _check_parts(layout: Layout, found: Sequence[ClassFile]) -> None:
                 f"the {part} set of {layout.scans.path} has no {layout.scans.noun} of "
                 f"{', '.join(sorted(absent))}; use the same class folder names in every split"
             )
+
+
+def _refuse_parts_inside_of_others(layout: Layout, found: Sequence[ClassFile]) -> None:
+    """``Training/glioma/test``: images of a test set would be trained on."""
+    parts = defaultdict[Path, set[str]](set)
+    for file in found:
+        parts[file.folder].add(file.part)
+    for folder in (one for one in layout.root.walk() if one.path in parts):
+        for inside in filter(None, parts_around_images(folder)):
+            if part_of(inside.name) not in parts[folder.path]:
+                raise DataError(
+                    f"{layout.shown(inside)} is named like the {part_of(inside.name)} set, but is "
+                    f"inside of the {min(parts[folder.path])} set; move it out of there, or "
+                    "rename it if it is none"
+                )

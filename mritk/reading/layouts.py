@@ -241,7 +241,7 @@ def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> 
     """``a/1.png`` and ``b/test/1.png``: images of a test set would be trained on."""
     found: dict[str, ScanFolder] = {}
     for folder in folders:
-        for inside in _parts_around_images(folder):
+        for inside in parts_around_images(folder):
             part = part_of(inside.name) if inside else None
             found.setdefault(part or "", inside or folder)
     beside = found.pop("", None)
@@ -262,7 +262,7 @@ def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> 
         )
 
 
-def _parts_around_images(
+def parts_around_images(
     folder: ScanFolder, part: ScanFolder | None = None
 ) -> Iterator[ScanFolder | None]:
     """Yield the outermost folder called as a part, or None, around each folder of images.
@@ -274,7 +274,7 @@ def _parts_around_images(
         yield part
     for child in () if above_patients else folder.folders:
         if child not in folder.mask_folders:
-            yield from _parts_around_images(child, part or (child if part_of(child.name) else None))
+            yield from parts_around_images(child, part or (child if part_of(child.name) else None))
 
 
 def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:

@@ -92,6 +92,17 @@ def test_a_part_in_one_class_is_none_beside_the_scans_of_another(tree, folders, 
     assert told in refusal(tree(*images(*folders)))
 
 
+@pytest.mark.parametrize("classes", [(), ("a", "b")])
+@pytest.mark.parametrize("others", [("test/a", "test/b"), ()])
+def test_a_part_inside_of_another_is_in_neither(tree, others, classes):
+    root = tree(*images("Training/a/test", "Training/b/x/test", *others))
+    text = refusal(root, classes=classes)
+    assert "set/Training/a/test is named like the test set, but is inside of the train set" in text
+    for folder in (root / "Training/a", root / "Training/b/x"):
+        (folder / "test").rename(folder / "train")
+    assert len(read_tree(root, classes=classes)) == 4 + 2 * len(others)
+
+
 def test_one_part_that_is_all_of_each_class_is_none(tree):
     assert len(read_tree(tree(*images("a/test", "b/p2/test")))) == 4
 
