@@ -241,8 +241,8 @@ def _name(table: TextTable, row: TableRow, column: str) -> str:
 def _on_disk(folder: Path, name: str) -> str:
     """Return a path as the disk has it, which Windows writes with other slashes.
 
-    A Mac writes accents as characters of their own. If two files differ in that alone, and neither
-    is written so, neither is meant.
+    A Mac writes accents as characters of their own, perhaps in some of the folders only. If two
+    files differ in that alone, and neither is written so, neither is meant.
     """
     slashed = name.replace("\\", "/")
     if slashed.isascii() and slashed == name:
@@ -250,9 +250,12 @@ def _on_disk(folder: Path, name: str) -> str:
     for form in (name, slashed):
         if (folder / form).is_file():
             return form
-    forms = {normalize("NFC", slashed), normalize("NFD", slashed)}
-    found = [form for form in forms if (folder / form).is_file()]
-    return found[0] if len(found) == 1 else slashed
+    found = [folder]
+    for part in slashed.split("/"):
+        forms = {part, normalize("NFC", part), normalize("NFD", part)}
+        spelt = (above / form for above in found for form in forms)
+        found = [path for path in spelt if path.exists()]
+    return found[0].relative_to(folder).as_posix() if len(found) == 1 else slashed
 
 
 def _below(folder: Path, text: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,6 +111,16 @@ def test_paths_of_windows_and_absolute_ones_below_the_manifest(manifest, tmp_pat
 def test_a_path_is_found_whatever_its_unicode_form(manifest, tmp_path, stored, listed):
     (tmp_path / "z4.png").rename(tmp_path / f"{stored}.png")
     rows = [("first/1.png", "a"), (f"{listed}.png", "b")]
+    samples = read(manifest(("path", "label"), rows))
+    assert {int(samples.read(i)[0, 0]) for i in range(2)} == {0, 3}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_path_is_found_where_folder_and_file_differ_in_unicode_form(manifest, tmp_path, form):
+    stored = "M\u00fcller/e\u0301.png"
+    (tmp_path / "M\u00fcller").mkdir()
+    (tmp_path / "z4.png").rename(tmp_path / stored)
+    rows = [("first/1.png", "a"), (normalize(form, stored), "b")]
     samples = read(manifest(("path", "label"), rows))
     assert {int(samples.read(i)[0, 0]) for i in range(2)} == {0, 3}
 
