@@ -185,10 +185,13 @@ def _require_enough(samples: Samples, rows: np.ndarray, unit: np.ndarray, count:
     name = samples.owner_noun[:-1]
     owners = {samples.owners[row] for row in rows.tolist()}
     if samples.patients is not None and len(owners) == 1 and len(rows) > 1:
+        which, remedy = f"the {len(rows)} samples left for training and validation", ""
+        if len(rows) == len(samples):
+            which = f"all {len(rows)} samples"
+            remedy = "correct the patient ids, which a spreadsheet may have shortened, or "
         raise DataError(
-            f"all {len(rows)} samples are of one patient, {owners.pop()!r}, and cannot be split "
-            f"into {count} sets; correct the patient ids, which a spreadsheet may have shortened, "
-            "or add patients"
+            f"{which} are of one patient, {owners.pop()!r}, and cannot be split into {count} sets; "
+            f"{remedy}add patients"
         )
     copies = ", counting duplicates as one," if found < len(owners) else ""
     raise DataError(

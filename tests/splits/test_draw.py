@@ -178,3 +178,9 @@ def test_one_patient_of_all_samples_is_named():
         DataError, match=rf"all {len(rows)} samples are of one patient, '1\.00E\+06'"
     ):
         draw_parts(samples, rows, units(samples), 5, 0)
+
+
+def test_one_patient_that_is_left_beside_the_test_part_is_named_as_such():
+    samples = samples_of(np.arange(8) % 2, ["p0"] * 4 + ["p1"] * 4)
+    with pytest.raises(DataError, match=r"the 4 samples left for training .* sets; add patients"):
+        make_folds(samples, SplitRule("holdout", test_fraction=0.5, val_fraction=0.5))
