@@ -15,6 +15,7 @@ from mritk.cli.readable import in_unit
 from mritk.cli.tell import echo, echo_json, is_agreed, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
+from mritk.files.user_path import user_path
 
 # What people put there by hand, because nobody may fetch it for them.
 BY_HAND = ("datasets", "weights")
@@ -166,7 +167,7 @@ def _chosen(
 
 def _refuse_homes_of_people(home: Path) -> None:
     """A MRITK_HOME that was set to somebody's own folder must not cost them its contents."""
-    real, own = home.resolve(), Path.home().resolve()
+    real, own = home.resolve(), user_path("~").resolve()
     if real == own or real in own.parents:
         raise UsageError(
             f"MRITK_HOME is {home}, which contains {own}, not created by mritk; nothing was "

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -175,6 +176,15 @@ def test_a_home_of_people_is_not_cleared(mritk, home, monkeypatch, tmp_path, whe
     assert "not created by mritk" in ended.err
     assert (home / "user" / "documents").exists()
     assert Path(home / "decoded").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pwd")
+def test_a_user_without_a_home_may_clear(mritk, home, monkeypatch):
+    """So it is in containers with ``--user 1234``."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert mritk("cache", "clear", "decoded", "--yes").code == 0
+    assert not (home / "decoded").exists()
 
 
 @pytest.mark.slow
