@@ -59,6 +59,7 @@ class FoldSplitter:
         Raises:
             DataError: The rule cannot divide these samples, some have no class or no patient, or
                 the columns differ in length or have more dimensions.
+            ValueError: ``copies`` is not one whole number per sample.
         """
         for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
             if self.rule.limits_training:
