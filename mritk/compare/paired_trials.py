@@ -139,10 +139,8 @@ class PairedTrials:
             old = before.get(key)
             if old is None or not (old.scored and new.finished):
                 continue
-            if old.id != new.id:
-                others.setdefault(key[: len(ROW_BY)], new)
-            elif _started(old) == _started(new):
-                copies.setdefault(key[: len(ROW_BY)], new)
+            copied = (old.id, _started(old)) == (new.id, _started(new))
+            (copies if copied else others).setdefault(key[: len(ROW_BY)], new)
         mixed = others.keys() & copies.keys()
         for row in sorted(mixed, key=str):
             same, new = copies[row], others[row]

@@ -44,6 +44,8 @@ def test_a_row_that_was_made_anew_in_a_part_is_not_compared(make_trial):
     assert "fold 0, seed 0 of the base (old0), but fold 0, seed 2 made anew (new2)" in told
     again = [replace(trial, provenance={"started": "2026-01-02T00:00:00"}) for trial in old[:2]]
     assert compared(old, [*again, new[2]]).changes, "trained anew, if under the same ids"
+    (told,) = compared(old, [*again, old[2]]).pairs.ambiguous
+    assert "fold 0, seed 2 of the base (old2), but fold 0, seed 0 made anew (old0)" in told
     # What the base lacks, or has failed at, says nothing of the rest.
     failed = replace(old[2], status="failed", predictions={})
     for base in (old[:2], [*old[:2], failed]):
