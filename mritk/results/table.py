@@ -249,11 +249,14 @@ class Leaderboard:
     def require_metrics(self, names: Sequence[str]) -> None:
         """Raise an error if no table has one of these metrics: its column would not be missed.
 
+        Not while files are damaged: one of them may hold the only trial of the metric's task.
+
         Raises:
             UsageError: Tables, and a metric of none of their tasks.
         """
         shown = {metric.name for table in self.tables for metric in table.metrics}
-        if self.tables and (unused := [name for name in names if name not in shown]):
+        unused = [name for name in names if name not in shown]
+        if self.tables and unused and not self.damaged:
             kinds = " or ".join(dict.fromkeys(table.task.kind for table in self.tables))
             raise UsageError(f"{no_metrics(unused)} of {kinds}; remove --metric {unused[0]}")
 
