@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import style_and_width
-from mritk.errors import ExitCode
+from mritk.errors import ExitCode, StoreError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
+    from mritk.store.record import TrialRecord
     from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome, Plan, Trial
 
@@ -85,17 +86,35 @@ def _as_data(
     found: Mapping[str, TableTrial | UnusableTrial | None],
     results: ResultsFolder,
 ) -> list[dict[str, Any]]:
-    """Return the trials of a run; ``file`` is None where there is none, as behind a budget."""
-    errors = {outcome.trial.id: outcome.error for outcome in outcomes}
+    """Return the trials of a run; ``file`` is None where there is none, as behind a budget.
+
+    What was not trained now has the error that is stored, or that of its file.
+    """
+    from mritk.results.table_trial import TableTrial
+
+    trained = {outcome.trial.id: outcome.error for outcome in outcomes}
+    untold = [
+        trial_id
+        for trial_id, there in found.items()
+        if trial_id not in trained and not (isinstance(there, TableTrial) and there.facts.finished)
+    ]
+    errors = trained | {trial: _error_of(stored) for trial, stored in results.look_up(untold)}
     return [
         {
             "id": trial.id,
             "file": None if found[trial.id] is None else str(results.trial_path(trial.id)),
             "error": errors.get(trial.id, ""),
-            "trained": trial.id in errors,
+            "trained": trial.id in trained,
         }
         for trial in plan.trials
     ]
+
+
+def _error_of(stored: TrialRecord | UnusableTrial | None) -> str:
+    """Return why what is stored of a trial is no result, in one line; empty where it is one."""
+    if isinstance(stored, StoreError):
+        return one_line(stored)
+    return one_line(stored.failure.message) if stored and stored.failure else ""
 
 
 def tell_what_next(

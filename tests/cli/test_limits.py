@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -115,6 +116,22 @@ def test_with_no_time_left_nothing_is_trained(run_toy, tmp_path):
     assert "0 of 2 trials are stored" in ended.err
     assert "mritk show" not in ended.err, "there is no trial to be shown"
     assert not ResultsFolder(tmp_path / "results").any()
+
+
+def test_json_says_why_what_is_stored_of_a_trial_behind_the_budget_is_no_result(
+    run_toy, tmp_path, make_record, monkeypatch
+):
+    monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: None)  # the file is torn behind that
+    failed, torn, absent = (t["id"] for t in json.loads(run_toy("--seeds", 3, "-n", "--json").out))
+    results = ResultsFolder(tmp_path / "results")
+    results.write(make_record(id=failed, status="failed"))
+    results.trial_path(torn).write_bytes(b"torn")
+    ended = run_toy("--seeds", 3, "--budget", "0.000001s", "--json")
+    found = {trial["id"]: trial for trial in json.loads(ended.out)["trials"]}
+    assert found[failed]["error"] == "planted"
+    assert str(results.trial_path(torn)) in found[torn]["error"]
+    assert (found[absent]["error"], found[absent]["file"]) == ("", None)
+    assert not any(trial["trained"] for trial in found.values())
 
 
 @POSIX
