@@ -68,13 +68,17 @@ class ExecutorRun:
                 path = results.trial_path(trial.id)
                 history, score = _stored(path)
                 outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
-                outcomes.append(outcome)
+                if not done.elsewhere:
+                    outcomes.append(outcome)
                 live.tell(trial, history)
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         return outcomes
 
     def _trained(self, plan: StudyPlan, live: _Live) -> Iterator[tuple[Trial, Done]]:
-        """Yield each trial when it is done, or given up, while ``live`` tells of the others."""
+        """Yield each trial when it is done, or given up, while ``live`` tells of the others.
+
+        Of those that another process has trained it yields those whose start was told.
+        """
         waiting = {trial.id: trial for trial in plan.todo}
         stop = self.job.results / CLAIMS / f"{socket.gethostname()}-{os.getpid()}.stop"
         common = replace(self.job, wait=False, stop=stop)

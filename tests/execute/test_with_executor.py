@@ -65,7 +65,15 @@ def test_a_trial_of_another_process_has_no_outcome_and_one_of_a_worker_that_died
     assert [outcome.trial.id for outcome in outcomes] == ["mine"]
 
 
-def test_a_trial_whose_start_was_told_is_told_to_its_end_whoever_trains_it(tmp_path, monkeypatch):
+def test_a_trial_whose_start_was_told_is_told_to_its_end_but_is_no_outcome_if_another_trains_it(
+    tmp_path, monkeypatch
+):
+    told = []
+
+    def announce(events, hook, trial=None, **given):
+        told.append((hook, trial and trial.id))
+
+    monkeypatch.setattr("mritk.execute.events.Events.announce", announce)
     monkeypatch.setattr("mritk.execute.diary.Reader.begun", lambda self: ["theirs"])
     monkeypatch.setattr("mritk.execute.diary.Reader.news", lambda self, trial: [])
 
@@ -73,8 +81,8 @@ def test_a_trial_whose_start_was_told_is_told_to_its_end_whoever_trains_it(tmp_p
         yield None  # a second has gone by
         yield from (Done(job.trial, elsewhere=True) for job in jobs)
 
-    outcomes = outcomes_of(run, tmp_path, ["theirs", "unseen"])
-    assert [outcome.trial.id for outcome in outcomes] == ["theirs"]
+    assert outcomes_of(run, tmp_path, ["theirs", "unseen"]) == []
+    assert told[1:-1] == [("mritk_trial_start", "theirs"), ("mritk_trial_finish", "theirs")]
 
 
 def test_a_worker_that_died_while_the_folder_was_away_leaves_a_finished_trial(
