@@ -212,6 +212,10 @@ class Plan:
         """Return the trials in one of these states."""
         return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
 
+    def stamp(self, trial: Trial) -> int:
+        """Return the stamp of the file that is to be replaced by that of a trial; 0: none is."""
+        return self.stamps.get(trial.id, 0)
+
     def again(self, stamps: Mapping[str, int]) -> Self:
         """Return the plan that retrains all trials, except those with an inaccessible file.
 

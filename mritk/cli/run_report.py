@@ -40,9 +40,9 @@ def untrained(
     other processes, meanwhile."""
     from mritk.execute.claim import finished_meanwhile
 
-    trained, stamps = {outcome.trial.id for outcome in outcomes}, plan.stamps
+    trained = {outcome.trial.id for outcome in outcomes}
     left = [trial for trial in plan.todo if trial.id not in trained]
-    return left, [t for t in left if finished_meanwhile(results, t.id, stamps.get(t.id, 0))]
+    return left, [t for t in left if finished_meanwhile(results, t.id, plan.stamp(t))]
 
 
 def show_table(

@@ -83,7 +83,7 @@ class Job:
             benchmark=plan.benchmarks[trial.id],
             trial=trial.id,
             digests=trial.dataset.digests,
-            stamp=plan.stamps.get(trial.id, 0),
+            stamp=plan.stamp(trial),
             ends=limits.notice.ends,
             expected=limits.expected_of(trial.id),
             limit=limit,

@@ -122,7 +122,7 @@ class SerialRun:
                 if not mine:
                     postponed.add(trial.id)
                     waiting.append(trial)
-                elif finished_meanwhile(self.results, trial.id, plan.stamps.get(trial.id, 0)):
+                elif finished_meanwhile(self.results, trial.id, plan.stamp(trial)):
                     continue
                 elif self.limits.may_begin(trial.id):
                     yield trial

@@ -130,7 +130,7 @@ class _Begin:
         with suppress(Stopped), claimed(results, trial.id, wait=wait, notice=notice) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
-            done = finished_meanwhile(results, trial.id, self.plan.stamps.get(trial.id, 0))
+            done = finished_meanwhile(results, trial.id, self.plan.stamp(trial))
             if done or not self.serial.limits.may_begin(trial.id):
                 return _Attempt(trial)
             self.started += not wait

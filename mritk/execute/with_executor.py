@@ -97,8 +97,7 @@ class ExecutorRun:
                     continue
                 if found.elsewhere and not live.has_told(trial):
                     continue
-                stamp = plan.stamps.get(trial_id, 0)
-                self._store(trial, found, stamp)
+                self._store(trial, found, plan.stamp(trial))
                 yield trial, found
         finally:
             with suppress(OSError):

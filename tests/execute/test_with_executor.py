@@ -26,7 +26,7 @@ def trial_of(name):
 def outcomes_of(run, tmp_path, names, device="auto"):
     """Run trials of these names by an executor that gives what ``run`` yields."""
     plan = SimpleNamespace(
-        todo=list(map(trial_of, names)), benchmarks=dict.fromkeys(names), stamps={}
+        todo=list(map(trial_of, names)), benchmarks=dict.fromkeys(names), stamp=lambda trial: 0
     )
     (tmp_path / "trials").mkdir()
     registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
