@@ -231,14 +231,14 @@ class Request:
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(plan, outcomes, index, found, as_json=self.as_json)
-        left, elsewhere = untrained(plan, outcomes, results)
+        left, elsewhere = untrained(plan, outcomes, results, found)
         if self.keep_models:
             tell_without_model([*plan.in_state(TrialState.FINISHED), *elsewhere], results)
         if not self.as_json:
             stored = {trial for trial, there in found.items() if isinstance(there, TableTrial)}
             tell_what_next(plan, outcomes, results.path, board, stored, len(elsewhere))
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
-        if self.budget and len(left) > len(elsewhere):
+        if self.budget and left:
             tell_left(plan, results, f"the budget of {duration(self.budget)} is used")
             codes.add(ExitCode.INTERRUPTED)
         order = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.OK)

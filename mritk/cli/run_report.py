@@ -34,15 +34,26 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
 
 
 def untrained(
-    plan: Plan, outcomes: Sequence[Outcome], results: ResultsFolder
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: ResultsFolder,
+    found: Mapping[str, TableTrial | UnusableTrial | None],
 ) -> tuple[list[Trial], list[Trial]]:
-    """Return the trials that a run was to train and did not, and those of them that are stored: by
-    other processes, meanwhile."""
+    """Return the trials that a run left to be trained, and those that other processes have stored
+    meanwhile.
+
+    One whose file cannot be read is neither. ``found`` is as in :func:`show_table`.
+    """
     from mritk.execute.claim import finished_meanwhile
 
     trained = {outcome.trial.id for outcome in outcomes}
-    left = [trial for trial in plan.todo if trial.id not in trained]
-    return left, [t for t in left if finished_meanwhile(results, t.id, plan.stamp(t))]
+    left, elsewhere = [], []
+    for trial in (trial for trial in plan.todo if trial.id not in trained):
+        if not finished_meanwhile(results, trial.id, plan.stamp(trial)):
+            left.append(trial)
+        elif _finished(found[trial.id]):
+            elsewhere.append(trial)
+    return left, elsewhere
 
 
 def show_table(
@@ -90,14 +101,8 @@ def _as_data(
 
     What was not trained now has the error that is stored, or that of its file.
     """
-    from mritk.results.table_trial import TableTrial
-
     trained = {outcome.trial.id: outcome.error for outcome in outcomes}
-    untold = [
-        trial_id
-        for trial_id, there in found.items()
-        if trial_id not in trained and not (isinstance(there, TableTrial) and there.facts.finished)
-    ]
+    untold = [t for t, there in found.items() if t not in trained and not _finished(there)]
     errors = trained | {trial: _error_of(stored) for trial, stored in results.look_up(untold)}
     return [
         {
@@ -108,6 +113,12 @@ def _as_data(
         }
         for trial in plan.trials
     ]
+
+
+def _finished(there: TableTrial | UnusableTrial | None) -> bool:
+    from mritk.results.table_trial import TableTrial
+
+    return isinstance(there, TableTrial) and there.facts.finished
 
 
 def _error_of(stored: TrialRecord | UnusableTrial | None) -> str:

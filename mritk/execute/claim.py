@@ -94,7 +94,7 @@ def stamp_of(path: Path) -> int:
 
 def finished_meanwhile(results: ResultsFolder, trial_id: str, stamp: int = 0) -> bool:
     """Tell whether another process has stored a trial since the run was planned, so that it is not
-    to be trained.
+    to be trained; or may have, as its file cannot be read now or is of a newer mritk.
 
     To be asked while its claim is held. ``stamp`` is that of a file to be replaced, see
     :attr:`mritk.trial.Plan.stamps`; 0: none is, so that no moment between the planning and the

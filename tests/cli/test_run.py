@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
-from mritk.cli.run_report import show_table
+from mritk.cli.run_report import show_table, untrained
 from mritk.cli.tell import say
 from mritk.results import quick_analysis
+from mritk.results.table_trial import TableTrial
 from mritk.store.folder import ResultsFolder
+from mritk.store.trial_state import TrialState, UnreadableTrial
 from mritk.train.stage_run import StageRun
 
 
@@ -81,6 +84,16 @@ def test_trials_without_a_model_are_named_below_the_table(run_toy, tmp_path, mon
         assert f"no model is stored of 1 finished trial: {path.stem[:8]}" in below
         assert how in below
         monkeypatch.setattr("mritk.cli.run.make_room", lambda *_: None)
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_of_another_process(make_record, tmp_path):
+    states = {"theirs": TrialState.FINISHED, "shut": TrialState.UNREADABLE, "left": TrialState.TORN}
+    results = SimpleNamespace(trial_path=lambda _: Path(__file__), status=states.get)
+    plan = SimpleNamespace(todo=[SimpleNamespace(id=name) for name in states], stamp=lambda _: 0)
+    shut = UnreadableTrial(tmp_path, "cannot be read")
+    found = {"theirs": TableTrial.of(make_record()), "shut": shut, "left": None}
+    named = [[trial.id for trial in told] for told in untrained(plan, [], results, found)]
+    assert named == [["left"], ["theirs"]]
 
 
 @pytest.mark.slow
