@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import pathlib
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -113,25 +114,37 @@ class TomlText:
     def error(self, path: Path, message: str, inside: Path = ()) -> ProtocolError:
         """Return an error about the key at ``path``, with its line, or as it was varied.
 
-        ``inside`` leads from there to what the message is about, if it is about less than that.
+        ``inside`` leads from there to the line of what the message is about, if that is less than
+        a whole table. Of a table, those varied keys are blamed that the message names; if it names
+        none, they are told behind it.
         """
         key = ".".join(str(part) for part in path if isinstance(part, str))
         told = f"{key}: {message}" if key else message
-        whole = path + inside
-        if varied := self._varied(whole):
-            return ProtocolError(f"--vary {varied}, for {self.name}: {told}")
-        line = self.line_of(whole)
-        return ProtocolError(f"{self.name}{f', line {line}' if line else ''}: {told}")
+        within = [name for name in self.varied if tuple(name.split("."))[: len(path)] == path]
+        if blamed := [name for name in within if _is_told(name, message)] or self._varied(path):
+            return ProtocolError(f"{self._vary(blamed)}, for {self.name}: {told}")
+        line = self.line_of(path + inside)
+        also = f" (with {self._vary(within)})" if within else ""
+        return ProtocolError(f"{self.name}{f', line {line}' if line else ''}: {told}{also}")
 
-    def _varied(self, path: Path) -> str:
-        """Return the change that put the value at ``path`` there; empty: it is of the text."""
-        for name, value in self.varied.items():
+    def _varied(self, path: Path) -> list[str]:
+        """Return the keys of the changes that put the value at ``path`` there; none: it is of the
+        text."""
+        found = []
+        for name in self.varied:
             keys = tuple(name.split("."))
             above = keys[: len(path)] == path and _within(self.parse(), path) != path
             if above or path[: len(keys)] == keys:
-                told = value if isinstance(value, str) else json.dumps(value, default=str)
-                return f"{name}={told}"
-        return ""
+                found.append(name)
+        return found
+
+    def _vary(self, names: Sequence[str]) -> str:
+        """Return the options that made these changes."""
+        values = {name: self.varied[name] for name in names}
+        return " ".join(
+            f"--vary {name}={value if isinstance(value, str) else json.dumps(value, default=str)}"
+            for name, value in values.items()
+        )
 
     def line_of(self, path: Path) -> int:
         """Return the line, from 1, on which the value at ``path`` begins.
@@ -196,6 +209,12 @@ def near_miss(name: str, known: Sequence[str]) -> str:
     spelt = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), spelt, 1, 0.5)
     return f"; did you mean {spelt[near[0]]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _is_told(name: str, message: str) -> bool:
+    """Return whether a message is about a dotted key, such as ``batch_size`` in ``batch sizes``."""
+    key = re.escape(name.rpartition(".")[2])
+    return re.search(rf"\b{key.replace('_', '[_ ]')}", message) is not None
 
 
 def _takes(kind: Any, data: Any) -> bool:
