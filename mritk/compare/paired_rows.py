@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -76,10 +76,16 @@ class PairedRows:
             first, second, self.metric.name, difference, interval, p, p, higher_is_better=better
         )
 
-    @property
+    @cached_property
     def can_join_patients(self) -> bool:
-        """Whether ``--level patient`` would make one sample of all images of a patient."""
-        return self.table.analysis.level == "image" and bool(self.table.patients)
+        """Whether ``--level patient`` would make independent samples: of all images of a patient
+        one, and of no two patients with copies of each other's images."""
+        joined = replace(self.table.analysis, level="patient")
+        records = [record for name in self.names for record in self.table.records[name]]
+        try:
+            return not any(clustered(joined.scored(record).unit) for record in records)
+        except Undefined:
+            return False
 
     def two_models(
         self, first: str, second: str, *, independent: bool = False

@@ -52,8 +52,10 @@ def clustered(unit: Sequence[Hashable] | None) -> str:
     """Return why samples are not independent, or nothing if they are."""
     if unit is None or len(set(unit)) == len(unit):
         return ""
+    units = len(set(unit))
+    s = "" if units == 1 else "s"
     return (
-        f"{len(unit)} test samples are of {len(set(unit))} patients (or duplicate groups) and not "
+        f"{len(unit)} test samples are of {units} patient{s} (or duplicate group{s}) and not "
         "independent"
     )
 

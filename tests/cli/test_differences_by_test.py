@@ -89,6 +89,22 @@ def test_all_that_a_test_of_two_models_asks_for_is_named_at_once(mritk, store, t
     assert [table["seed"] for table in tables] == [0, 1]
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("why", ["copies link patients", "a patient has both classes"])
+def test_patients_are_not_offered_as_samples_where_they_would_be_refused(mritk, store, seeds, why):
+    trials = [made_trial(n, 0.8, draw=s, seed=s, images=3) for n in "ab" for s in range(seeds)]
+    for trial in trials:
+        test = trial.predictions["test"]
+        if why == "copies link patients":
+            test.unit[3:6] = test.unit[:3]
+        else:
+            test.target[0] = 1 - test.target[0]
+    ended = mritk("differences", store(*trials), "--test", "mcnemar")
+    assert ended.code == 2
+    assert "--test bootstrap" in ended.err
+    assert "--level patient" not in ended.err
+
+
 def test_seeds_of_folds_are_told_apart_by_both(mritk, store):
     trials = [
         trial

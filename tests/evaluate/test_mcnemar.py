@@ -84,6 +84,12 @@ def test_it_takes_two_vectors_of_bool(first, second):
         mcnemar(first, second)
 
 
+def test_several_samples_of_one_patient_are_not_tested():
+    right = np.ones(2, dtype=bool)
+    why = "2 test samples are of 1 patient (or duplicate group) and not independent"
+    assert mcnemar(right, ~right, ["p0", "p0"]).reason == why
+
+
 def simulated(images, seed, trials=1500, patients=60):
     """Results of two equally accurate classifiers; all images of a patient come out alike."""
     rng = np.random.default_rng(seed)
