@@ -86,19 +86,24 @@ def divided(
     """Return what the trials of each table share, and the trials.
 
     Args:
-        trials: Each with the group of test samples that it stands for.
+        trials: Each with the group of test samples that it stands for; of one that failed, none is
+            known, so it is told with all groups of the others.
         keys: Of :func:`table_keys`.
         by: What test samples are grouped by; empty: by nothing.
     """
     names = [key for key in keys if key != NOT_ITS_OWN]
-    groups: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
+    found: dict[tuple[str, ...], dict[str, list[TableTrial]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for part, trial in trials:
-        key = (*(getattr(trial.facts, name) for name in names), part)
-        groups[key].append(trial)
+        found[tuple(getattr(trial.facts, name) for name in names)][part].append(trial)
     tables = []
-    for values, members in groups.items():
-        named = dict(zip([*names, group_key(by)] if by else names, values, strict=False))
-        tables += _by_augmentation(named, members) if NOT_ITS_OWN in keys else [(named, members)]
+    for values, parts in found.items():
+        failed = parts.pop("", []) if len(parts) > 1 else []
+        for part, members in parts.items():
+            named = dict(zip(names, values, strict=True)) | ({group_key(by): part} if by else {})
+            table = named, [*members, *failed]
+            tables += _by_augmentation(*table) if NOT_ITS_OWN in keys else [table]
     return tables
 
 

@@ -9,6 +9,7 @@ import pytest
 from mritk.errors import UsageError
 from mritk.protocol.evaluation import evaluation_differences, evaluation_of
 from mritk.protocol.stored import StoredProtocol
+from mritk.results.analysis import Analysis
 from mritk.results.columns import columns_of
 from mritk.results.formats import as_data, caption, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
@@ -112,6 +113,18 @@ def test_augmentations_that_one_protocol_was_trained_with_make_tables(two_protoc
     assert sorted(table.keys["augmentation"] for table in board.tables) == [
         "flip", "flip", "none", "none"
     ]  # fmt: skip
+
+
+def test_a_failed_trial_is_told_with_every_group_of_samples_and_makes_no_table(make_record):
+    failed = [make_record(status="failed", backbone=name, seed=1) for name in ("tiny@scratch", "b")]
+    by_site = Analysis(by="site", interval="none")
+    tables = build_leaderboard([make_record(), *failed], analysis=by_site).tables
+    assert [table.keys["site"] for table in tables] == ["left", "right"]
+    for table in tables:
+        counts = {row.name: (row.trials, row.failed) for row in table.rows}
+        assert counts == {"tiny@scratch": (1, 1), "b": (0, 1)}
+    (table,) = build_leaderboard(failed, analysis=by_site).tables
+    assert [row.failed for row in table.rows] == [1, 1], "where nothing tells the groups"
 
 
 def test_rows_of_what_does_not_exist_are_refused():
