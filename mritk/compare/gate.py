@@ -143,13 +143,14 @@ def compare_folders(
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A metric has no direction, a task none of the metrics, or no difference can be
-            as large as a rule tolerates.
+        UsageError: A metric has no direction, a task none of the metrics, no difference can be as
+            large as a rule tolerates, or a rule would fail improvements alone.
     """
     wanted = list(dict.fromkeys((*metrics, *(rule.metric for rule in rules))))
     known = {name: find_metric(name, extra=analysis.extra_metrics) for name in wanted}
     for rule in rules:
         rule.require_possible(known[rule.metric].bounds)
+        rule.require_direction(known[rule.metric].higher_is_better, rules)
     pairs = PairedTrials.of(base, head)
     changes = [
         change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mritk.errors import UsageError
@@ -59,13 +60,40 @@ class Rule:
         if abs(self.tolerance) < most:
             return
         scale, unit = (100, "pt") if self.in_points else (1, "")
-        typed = f"{replace(self, tolerance=scale * self.tolerance)}{unit}"
         forgotten = not unit and abs(self.tolerance) / 100 < most
         remedy = f"did you mean '{self}pt'?" if forgotten else "write a smaller difference"
         raise UsageError(
-            f"the rule '{typed}' says nothing: values of {self.metric} are never more than "
+            f"the rule '{self.typed}' says nothing: values of {self.metric} are never more than "
             f"{scale * most:g}{unit} apart; {remedy}"
         )
+
+    def require_direction(self, higher_is_better: bool | None, rules: Iterable[Rule]) -> None:
+        """Refuse a rule that fails improvements and lets every regression pass.
+
+        Args:
+            higher_is_better: Direction of the metric; None: it has none, and no rule is refused.
+            rules: All that are given. Beside one of the other direction on the same metric, this
+                one is meant: the value is to stay as it is.
+
+        Raises:
+            UsageError: A change for the better is all that could break it.
+        """
+        if higher_is_better is None or higher_is_better == self.below:
+            return
+        if any(rule.metric == self.metric and rule.below != self.below for rule in rules):
+            return
+        better, sign = ("higher", -1) if higher_is_better else ("lower", 1)
+        tolerance = sign * abs(self.tolerance) + 0.0  # and not -0
+        meant = replace(self, below=higher_is_better, tolerance=tolerance)
+        raise UsageError(
+            f"{self.metric} is better when {better}, so the rule '{self.typed}' fails on "
+            f"improvements and passes regressions; use '{meant.typed}'"
+        )
+
+    @property
+    def typed(self) -> str:
+        """The rule as it was written: in pt, if it was in pt."""
+        return f"{replace(self, tolerance=100 * self.tolerance)}pt" if self.in_points else str(self)
 
     def __str__(self) -> str:
         return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"

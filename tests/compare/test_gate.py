@@ -109,6 +109,28 @@ def test_a_remedy_of_an_impossible_rule_is_a_possible_one(text, most):
     Rule.from_text("mcc < -1.0").require_possible((-1, 1))
 
 
+@pytest.mark.parametrize(
+    ("text", "better", "meant"),
+    [
+        ("balanced_accuracy > 1pt", "higher", "balanced_accuracy < -1pt"),
+        ("mcc > -0.01", "higher", "mcc < -0.01"),
+        ("mcc > 0", "higher", "mcc < 0"),
+        ("log_loss < -1", "lower", "log_loss > 1"),
+    ],
+)
+def test_a_rule_that_fails_improvements_alone_is_refused_with_the_one_meant(
+    make_trial, text, better, meant
+):
+    rules = [Rule.from_text(text), Rule.from_text("macro_f1 < -1pt")]
+    told = f"is better when {better}, so the rule '{text}' fails on improvements and passes "
+    with pytest.raises(UsageError, match=f"{told}regressions; use '{meant}'$"):
+        compared([make_trial()], [make_trial()], rules=rules)
+    assert compared([make_trial()], [make_trial()], rules=[Rule.from_text(meant)]).changes
+    # A value that is to stay as it is has both.
+    rules.append(Rule.from_text(meant))
+    assert compared([make_trial()], [make_trial()], rules=rules).exit_code == ExitCode.OK
+
+
 def test_trials_are_paired_by_identity_not_by_id_or_order(make_trial):
     base = [make_trial(0.9, seed=seed, draw=seed, id=f"a{seed}") for seed in (0, 1)]
     head = [make_trial(0.9, seed=seed, draw=seed, id=f"b{seed}") for seed in (1, 0)]
