@@ -40,8 +40,8 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return half its width in the unit of the metric."""
+    ) -> tuple[float, bool]:
+        """Return half its width in the unit of the metric, and whether it was given in points."""
         text = str(value).strip()
         points = text.endswith("pt")
         try:
@@ -50,7 +50,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
             number = -1.0
         if not 0 <= number < float("inf"):
             self.fail(f"{text!r} is not a width; use 0.01, or 1pt for a percentage point", param)
-        return number
+        return number, points
 
 
 @click.command()
@@ -197,18 +197,19 @@ def _rope(metric: Metric, options: dict[str, Any]) -> float:
     """Return half the width of the region of practical equivalence.
 
     Raises:
-        UsageError: None was given, and the metric has a unit of its own.
+        UsageError: None was given, or one in points, and the metric has a unit of its own.
     """
     from math import isfinite
 
-    if options["rope"] is not None:
-        return float(options["rope"])
-    if not all(map(isfinite, metric.bounds)):
+    width, in_points = options["rope"] or (ROPE, True)
+    if in_points and not all(map(isfinite, metric.bounds)):
+        why = "has no default region of practical equivalence"
+        if options["rope"]:
+            why = "is not between two bounds, so it has no percentage points"
         raise UsageError(
-            f"{metric.label} has no default region of practical equivalence; specify it, in the "
-            "metric's unit, with --rope"
+            f"{metric.label} {why}; specify the region in the metric's unit, with --rope NUMBER"
         )
-    return ROPE
+    return float(width)
 
 
 def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:

@@ -48,15 +48,21 @@ class Rule:
         return cls(match["metric"], match["sign"] == "<", tolerance, bool(match["unit"]))
 
     def require_possible(self, bounds: tuple[float, float]) -> None:
-        """Refuse a tolerance that no difference can exceed, such as one whose ``pt`` was forgotten.
+        """Refuse a tolerance that no difference can exceed, such as one whose ``pt`` was forgotten;
+        and pt of a metric without two bounds, in whose unit a hundredth means nothing.
 
         Args:
             bounds: Minimum and maximum possible value of the metric.
 
         Raises:
-            UsageError: No two values are that far apart.
+            UsageError: No two values are that far apart, or pt are of a metric without two bounds.
         """
         most = bounds[1] - bounds[0]
+        if self.in_points and math.isinf(most):
+            raise UsageError(
+                f"the rule '{self.typed}' is in percentage points, but {self.metric} is not "
+                "between two bounds; write the difference without pt, in the unit of the metric"
+            )
         if abs(self.tolerance) < most:
             return
         scale, unit = (100, "pt") if self.in_points else (1, "")

@@ -235,7 +235,7 @@ def test_bayes_over_folds_is_centred_on_the_mean_of_the_folds(mritk, store):
     assert pair["interval"]["resamples"] == 0
 
 
-def test_an_error_in_years_has_no_usual_rope(mritk, store):
+def test_an_error_in_years_has_no_usual_rope_and_none_in_points(mritk, store):
     def ages(name, offset):
         target = np.linspace(20, 80, 30)
         noise = offset * np.random.default_rng(0).normal(size=30)
@@ -246,7 +246,10 @@ def test_an_error_in_years_has_no_usual_rope(mritk, store):
     folder = store(ages("near", 1), ages("far", 4))
     ended = mritk("differences", folder, "--test", "bayes")
     assert ended.code == 2
-    assert "--rope" in ended.err
+    assert "MAE has no default region of practical equivalence; specify the" in ended.err
+    ended = mritk("differences", folder, "--test", "bayes", "--rope", "1pt")
+    assert ended.code == 2
+    assert "MAE is not between two bounds, so it has no percentage points; spec" in ended.err
     (table,) = as_json(mritk, folder, "--test", "bayes", "--rope", "0.5")
     assert table["metric"] == "mae"
     assert (table["pairs"][0]["first"], table["pairs"][0]["verdict"]) == ("near", "better")

@@ -131,6 +131,15 @@ def test_a_rule_that_fails_improvements_alone_is_refused_with_the_one_meant(
     assert compared([make_trial()], [make_trial()], rules=rules).exit_code == ExitCode.OK
 
 
+@pytest.mark.parametrize("metric", ["mae", "log_loss", "bias"])
+def test_points_of_a_metric_without_two_bounds_are_refused(make_trial, metric):
+    told = f"the rule '{metric} > 1pt' is in percentage points, but {metric} is not between two b"
+    with pytest.raises(UsageError, match=f"{told}.*; write the difference without pt"):
+        compared([make_trial()], [make_trial()], rules=[Rule.from_text(f"{metric} > 1pt")])
+    rules = [Rule.from_text("mcc < -1pt")]
+    assert compared([make_trial()], [make_trial()], rules=rules).exit_code == ExitCode.OK
+
+
 def test_trials_are_paired_by_identity_not_by_id_or_order(make_trial):
     base = [make_trial(0.9, seed=seed, draw=seed, id=f"a{seed}") for seed in (0, 1)]
     head = [make_trial(0.9, seed=seed, draw=seed, id=f"b{seed}") for seed in (1, 0)]
