@@ -27,6 +27,7 @@ from mritk.evaluate.friedman import (
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.rounding import rounded
+from mritk.results.formats import told_apart
 from mritk.results.row_keys import named_alike
 from mritk.results.table import Table
 
@@ -98,7 +99,7 @@ def _shared(table: Table) -> dict[str, Any]:
 
 def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> AcrossDatasets:
     metric, keys = tables[0].metrics[0], _shared(tables[0])
-    where = f"protocol {keys['protocol']}"
+    where = ", ".join([f"protocol {keys['protocol']}", *told_apart(keys)])
     datasets = [table.keys["dataset"] for table in tables]
     if twice := sorted({name for name in datasets if datasets.count(name) > 1}):
         raise UsageError(

@@ -168,7 +168,10 @@ class PairedRows:
             raise Undefined(different)
         done = [fold for fold, values in of_fold.items() if values]
         if len(done) < folds:
-            raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' trains the rest")
+            some = f"{len(done)} of {folds} folds"
+            if self.table.analysis.by:  # no training brings samples of a group into other folds
+                raise Undefined(f"both were tested on this group in {some}; use --test bootstrap")
+            raise Undefined(f"both have {some}; 'mritk run' trains the rest")
         means = np.asarray([np.mean(values, axis=0) for values in of_fold.values()])
         return means[:, 0], means[:, 1]
 

@@ -25,6 +25,7 @@ from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.rounding import subtracted
+from mritk.results.formats import told_apart
 
 BELIEVED = 0.95
 
@@ -226,7 +227,8 @@ def compare_all_pairs(rows: PairedRows, test: PairedTest, baseline: str = "") ->
         UsageError: The data do not allow the test, or no row, or several, are the baseline; the
             text says why.
     """
-    where = f"{rows.table.keys['dataset']}, protocol {rows.table.keys['protocol']}"
+    keys = rows.table.keys
+    where = ", ".join([keys["dataset"], f"protocol {keys['protocol']}", *told_apart(keys)])
     lines: list[Tested] = []
     second_row = _the_row(rows.names, baseline, where) if baseline else ""
     for first, second in combinations(rows.names, 2):

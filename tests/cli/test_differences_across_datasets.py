@@ -63,6 +63,10 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
     assert "requires at least 5; there are 1" in ended.err
     store(made_trial("best", 0.9, dataset_fingerprint="e" * 64, seed=7))
     assert "several tables of bands" in mritk("differences", three_rows, "--across=datasets").err
+    of_group = mritk(
+        "differences", three_rows, "--across=datasets", "--by=class", "--metric=accuracy"
+    )
+    assert "protocol fast, class a: " in of_group.err
 
 
 @pytest.mark.slow

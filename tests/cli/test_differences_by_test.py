@@ -235,6 +235,25 @@ def test_bayes_over_folds_is_centred_on_the_mean_of_the_folds(mritk, store):
     assert pair["interval"]["resamples"] == 0
 
 
+@pytest.mark.parametrize("test", ["corrected_t", "bayes"])
+def test_a_group_of_few_folds_is_named_and_no_training_is_advised(mritk, store, test):
+    trials = [trial for name in "ab" for trial in folds(name, [0.9, 0.7, 0.8], scheme="kfold")]
+    for trial in trials:
+        some = trial.predictions["test"]
+        some.site[:] = [
+            "small" if k < 40 and not trial.fold else "all" for k in range(len(some.id))
+        ]
+    asked = ("differences", store(*trials), f"--test={test}", "--metric=accuracy", "--by=site")
+    told = mritk(*asked).err
+    assert "bands, protocol fast, site small: " in told
+    assert "both were tested on this group in 1 of 3 folds; use --test bootstrap" in told
+    assert "mritk run" not in told
+    assert "site all" not in told
+
+    (store() / "trials" / f"{trials[0].id}.h5").unlink()
+    assert "both have 2 of 3 folds; 'mritk run' trains the rest" in mritk(*asked[:3]).err
+
+
 def test_an_error_in_years_has_no_usual_rope_and_none_in_points(mritk, store):
     def ages(name, offset):
         target = np.linspace(20, 80, 30)
