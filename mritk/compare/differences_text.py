@@ -14,6 +14,7 @@ from mritk.compare.paired_tests import BELIEVED, TESTS, Tested
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import caption, comparison_as_data, left_out, sentences, told_apart
+from mritk.results.row_keys import GROUPINGS, TOLD
 from mritk.results.table import Table
 from mritk.text.listed import listed, many
 from mritk.text.numbers import decimals, or_null, p_text
@@ -255,11 +256,22 @@ def _line_as_data(line: Tested) -> dict[str, Any]:
 
 
 def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
-    """Return what :func:`differences_as_data` or :func:`across_as_data` made as one CSV."""
-    told = ("dataset", "protocol", "fingerprint", "table", "test", "metric")
+    """Return what :func:`differences_as_data` or :func:`across_as_data` made as one CSV.
+
+    What tells tables apart, such as a covariate, has a column of its own, as in a leaderboard.
+    """
+    shared = ("dataset", "dataset_fingerprint", "protocol", "fingerprint")
     numbers = ("difference", "low", "high", "standard_error", "p", "p_adjusted")
     believed = ("worse", "equal", "better")
-    columns = [*told, "first", "second", "class", *numbers, *believed, "verdict", "reason"]
+    told = ("table", "test", "metric", "first", "second", "class", *numbers, *believed)
+    told += ("verdict", "reason")
+    apart = {
+        key: f"group by {key}" if key in told else key
+        for table in tables
+        for key in table
+        if key not in shared and (key in GROUPINGS or key not in TOLD)
+    }
+    columns = [*shared, *apart.values(), *told]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -267,5 +279,7 @@ def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
         for pair in table["pairs"]:
             parts = (pair["interval"], pair["probabilities"] or {}, pair)
             line = {key: value for part in parts for key, value in part.items()}
-            writer.writerow({"dataset": ", ".join(table.get("datasets", [])), **table, **line})
+            groups = {name: table.get(key) for key, name in apart.items()}
+            names = {"dataset": ", ".join(table.get("datasets", []))}
+            writer.writerow({**names, **table, **line, **groups})
     return out.getvalue().rstrip("\n")

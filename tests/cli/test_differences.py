@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mritk.results.analysis import Analysis
@@ -140,6 +141,29 @@ def test_by_class_a_difference_is_that_of_recalls(mritk, three_rows):
     told = (*by_class, "--metric=accuracy", "--format=csv")
     lines = csv.DictReader(io.StringIO(mritk("differences", three_rows, *told).out))
     assert [line["table"] for line in lines] == ["class a", "class a", "class b", "class b"]
+
+
+def test_csv_names_what_tells_tables_apart_in_columns_that_hide_no_other(mritk, store):
+    trials = [made_trial("a", 0.9), made_trial("b", 0.6)]
+    for trial in trials:
+        ages = np.resize([40.0, 60.0], len(trial.predictions["test"].id))
+        texts = np.where(ages > 50, "old", "young")
+        trial.predictions["test"].covariates = {"age": ages, "interval": texts, "verdict": texts}
+    asked = ("differences", store(*trials), "--metric=accuracy", "--format=csv", GIVEN)
+
+    def told(*options):
+        lines = list(csv.DictReader(io.StringIO(mritk(*asked, *options).out)))
+        assert {line["dataset_fingerprint"] for line in lines} == {"d" * 64}
+        assert {line["verdict"] for line in lines} <= {"better", "worse", "cannot tell"}
+        return lines
+
+    assert [line["age:50"] for line in told("--by=age:50")] == ["< 50", "≥ 50"]
+    assert [line["interval"] for line in told("--by=interval")] == ["old", "young"]
+    assert [line["group by verdict"] for line in told("--by=verdict")] == ["old", "young"]
+    assert [line["group by class"] for line in told("--by=class")] == ["a", "b"]
+    assert {line["class"] for line in told("--by=class")} == {""}
+    (line,) = told("--group-by=seed")
+    assert line["seed"] == "0"
 
 
 # -- misuse --------------------------------------------------------------------------------------
