@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from shlex import quote
 
@@ -24,6 +24,8 @@ from mritk.trial import OpenDataset
 NAMED = 3
 # Scanners round the size of their voxels.
 SAME_SPACING = 0.01
+# Splits that not all data have.
+GIVEN = ("official", "site")
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
@@ -184,12 +186,22 @@ def require_unlabelled_use(protocol: Protocol, method: Method) -> None:
         )
 
 
-def _protocols_of(methods: Sequence[str], registry: Registry) -> Iterator[str]:
-    """Yield the names of the protocols of some methods."""
+def _protocols_of(methods: Sequence[str], registry: Registry) -> list[str]:
+    """Return the names of the protocols of some methods.
+
+    Those that can divide any data come first, and the first one of each method before variants.
+    """
+    found: list[Protocol] = []
     for record in registry.records(ProtocolFile) if methods else ():
         with suppress(MritkError):  # another plugin's fault is not what is to be said
-            if find_protocol(record.name, registry).method in methods:
-                yield record.name
+            found.append(find_protocol(record.name, registry))
+    found = [protocol for protocol in found if protocol.method in methods]
+    known = [protocol.method for protocol in found]
+
+    def place(at: int) -> tuple[bool, int]:
+        return found[at].split.scheme in GIVEN, known[:at].count(known[at])
+
+    return [found[at].name for at in sorted(range(len(found)), key=place)]
 
 
 def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> None:
