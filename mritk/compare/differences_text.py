@@ -263,8 +263,8 @@ def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
     shared = ("dataset", "dataset_fingerprint", "protocol", "fingerprint")
     numbers = ("difference", "low", "high", "standard_error", "p", "p_adjusted")
     believed = ("worse", "equal", "better")
-    told = ("table", "test", "metric", "first", "second", "class", *numbers, *believed)
-    told += ("verdict", "reason")
+    told = ["table", "test", "metric", "first", "second", "class", *numbers, *believed]
+    told += ["verdict", "reason"]
     apart = {
         key: f"group by {key}" if key in told else key
         for table in tables
