@@ -47,9 +47,9 @@ def audit(
 ) -> int:
     """Check DATASETs for leakage and defects, individually and against each other.
 
-    Detects unreadable files; duplicates (identical bytes, identical pixels, or
-    re-encoded, resized, padded, cropped, flipped, rotated, sharpened, blurred, marked in a corner,
-    or with changed brightness or contrast), also across splits and datasets; images with
+    Detects unreadable files and unusable label maps; duplicates (identical bytes, identical
+    pixels, or re-encoded, resized, padded, cropped, flipped, rotated, sharpened, blurred, marked in
+    a corner, or with changed brightness or contrast), also across splits and datasets; images with
     conflicting labels or patient ids; patients in two splits. 'mritk run' performs the same audit.
 
     Exit code 1: leakage or a defect was found; 0: none.
@@ -59,6 +59,7 @@ def audit(
     mritk audit folder:./train-set folder:./test-set --html copies.html
     """
     from mritk.audit.audit import audit as audit_datasets
+    from mritk.audit.label_maps import with_label_maps
     from mritk.audit.text import format_audit
     from mritk.cli.progress import progress_line
     from mritk.data.rank import has_grid
@@ -74,7 +75,7 @@ def audit(
             raise click.UsageError(f"{found.record.name} contains neither images nor volumes")
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
-    result = result.with_findings(_overlaps(app, opened, backbones))
+    result = with_label_maps(result).with_findings(_overlaps(app, opened, backbones))
     if as_json:
         echo_json(result.as_data())
     else:

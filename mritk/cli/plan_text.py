@@ -64,16 +64,11 @@ def tell_data(plan: StudyPlan) -> None:
 
 def _division_lines(trial: Trial) -> Iterator[str]:
     """Yield which fold is described, and how balanced the parts of a division are."""
-    from mritk.images.label_maps import background_alone
     from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
 
     samples, folds = trial.dataset.samples, trial.dataset.folds
     yield f", the first of {len(folds)} folds" if len(folds) > 1 else ""
     yield from balance_text(samples, folds[0]).splitlines()
-    if empty := background_alone(samples):
-        yield (
-            f"{len(empty)} of {len(samples)} label maps hold background alone: {first_few(empty)}"
-        )
     if overfull := _overfull(trial):
         yield overfull
     if len(folds) > 1:

@@ -248,21 +248,22 @@ class Samples:
         return tuple(contents)
 
     @cached_property
+    def map_outcomes(self) -> tuple[MapFacts | str, ...]:
+        """What is known of every label map, or why it cannot be read, in order; read once."""
+        if (read := self.read_target) is None:
+            return ()
+        found = in_threads(lambda i: MapFacts.of(read(i)), len(self))
+        return tuple(one_line(one) if isinstance(one, Exception) else one for one in found)
+
+    @cached_property
     def map_facts(self) -> tuple[MapFacts, ...]:
-        """Digest, shape, dtype and largest value of every label map, in order; read once.
+        """Digest, shape, dtype and largest value of every label map, in order.
 
         Raises:
             UnreadableSamples: Some label maps cannot be read.
         """
-        read = self.read_target
-        if read is None:
-            return ()
-        found = list(in_threads(lambda i: MapFacts.of(read(i)), len(self)))
-        bad = {
-            i: f"label map: {one_line(facts)}"
-            for i, facts in enumerate(found)
-            if isinstance(facts, Exception)
-        }
+        found = self.map_outcomes
+        bad = {i: f"label map: {one}" for i, one in enumerate(found) if isinstance(one, str)}
         if bad:
             raise UnreadableSamples(self.ids, bad)
         return tuple(facts for facts in found if isinstance(facts, MapFacts))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mritk.data.samples import Samples
+from mritk.data.samples import MapFacts, Samples
 from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
@@ -91,29 +91,41 @@ def require_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -
         DataError: One is not uint8 of ``spatial_dims`` axes, has a value that is no label, or not
             the shape of its image.
     """
-    dims, outputs = samples.spatial_dims or 0, samples.task.outputs
-    for row, facts in enumerate(samples.map_facts):
-        shape = tuple(shapes[row][:dims]) if row < len(shapes) else ()
-        problem = ""
-        if facts.dtype != "uint8" or len(facts.shape) != dims:
-            problem = (
-                f"has dtype {facts.dtype} and shape {facts.shape}; expected uint8 with {dims} axes"
-            )
-        elif facts.largest >= outputs:
-            problem = (
-                f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}; name a "
-                f"label for every value up to {facts.largest}"
-            )
-        elif shape and facts.shape != shape:
-            problem = f"has shape {facts.shape}, but its image {shape}"
+    _ = samples.map_facts  # tells what could not be read
+    for row, problem in broken_label_maps(samples, shapes).items():
+        raise DataError(f"the label map of {samples.ids[row]} {problem}")
+
+
+def broken_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -> dict[int, str]:
+    """Return the rows whose label map :func:`require_label_maps` refuses, each with the reason."""
+    found: dict[int, str] = {}
+    for row, facts in enumerate(samples.map_outcomes):
+        shape = tuple(shapes[row][: samples.spatial_dims]) if row < len(shapes) else ()
+        problem = facts if isinstance(facts, str) else _problem(facts, samples, shape)
         if problem:
-            raise DataError(f"the label map of {samples.ids[row]} {problem}")
+            found[row] = problem
+    return found
+
+
+def _problem(facts: MapFacts, samples: Samples, shape: tuple[int, ...]) -> str:
+    """Return what is wrong with a label map that can be read; empty if nothing is."""
+    dims, outputs = samples.spatial_dims or 0, samples.task.outputs
+    if facts.dtype != "uint8" or len(facts.shape) != dims:
+        return f"has dtype {facts.dtype} and shape {facts.shape}; expected uint8 with {dims} axes"
+    if facts.largest >= outputs:
+        return (
+            f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}; name a label "
+            f"for every value up to {facts.largest}"
+        )
+    return (
+        f"has shape {facts.shape}, but its image {shape}" if shape not in ((), facts.shape) else ""
+    )
 
 
 def background_alone(samples: Samples) -> tuple[str, ...]:
-    """Return the ids of samples whose label map holds nothing but background."""
-    pairs = zip(samples.ids, samples.map_facts, strict=False)
-    return tuple(name for name, facts in pairs if facts.largest == 0)
+    """Return the ids of samples whose label map can be read and holds nothing but background."""
+    pairs = zip(samples.ids, samples.map_outcomes, strict=False)
+    return tuple(name for name, facts in pairs if isinstance(facts, MapFacts) and not facts.largest)
 
 
 def require_regions(samples: Samples) -> None:

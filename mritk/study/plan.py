@@ -11,6 +11,7 @@ import numpy as np
 
 from mritk.audit.audit import Audit, audit
 from mritk.audit.image_index import ImageIndex, Progress, silent
+from mritk.audit.label_maps import with_label_maps
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.rank import has_grid, of_rank
 from mritk.data.samples import Samples, UnreadableSamples
@@ -123,10 +124,10 @@ class Planner:
             ]
             require_told_patients(opened, [p.split for p in protocols])
             found = self._audit(opened)
-            if found is not None:
-                audits[record.name] = found
             index = found.datasets[0].index if found is not None else None
             identified = opened.identified(index, self.expected)
+            if found is not None:
+                found = audits[record.name] = with_label_maps(found, identified)
             samples, skipped = self._read(identified, index, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)

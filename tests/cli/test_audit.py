@@ -132,6 +132,32 @@ def test_files_that_cannot_be_read_are_listed_and_are_a_defect(mritk, folder):
     assert "Training/glioma/empty.png (empty file)" in " ".join(ended.out.split())
 
 
+def test_label_maps_that_a_run_would_refuse_are_listed_and_are_a_defect(mritk, tmp_path):
+    """The audit before is kept: label maps are read again every time."""
+    plugin = tmp_path / "maps.py"
+    lines = """
+from mritk import Dataset, Samples, Segmentation, hookimpl
+import numpy as np
+
+def open_set(workspace):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16)).astype(np.uint8)
+    return Samples([f"s{i}" for i in range(4)], np.empty(0), Segmentation(("background", "core")),
+                   lambda i: images[i], read_target=lambda i: images[i] // 128 * LABEL)
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("mapped", open_set)
+"""
+    plugin.write_text(lines.replace("LABEL", "1"), encoding="utf-8")
+    assert mritk("audit", "-p", plugin, "mapped").code == 0
+    plugin.write_text(lines.replace("LABEL", "2"), encoding="utf-8")
+    ended = mritk("audit", "-p", plugin, "mapped", "--json")
+    assert ended.code == 1
+    (finding,) = json.loads(ended.out)["findings"]
+    assert (finding["kind"], finding["count"]) == ("unreadable", 4)
+    assert "s0 (has the value 2, but the labels are 0 to 1;" in finding["text"]
+
+
 @pytest.mark.slow
 def test_a_second_audit_decodes_nothing(mritk, folder, monkeypatch):
     mritk("audit", f"folder:{folder}")
