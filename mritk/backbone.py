@@ -16,6 +16,8 @@ from mritk.images.input_contract import IMAGENET, InputContract
 from mritk.records import Architecture, Weights
 
 SCRATCH = "scratch"
+# Stands for the name of a backbone where the method has a model of its own.
+OWN_MODEL = "none"
 Normalisation = Literal["own", "imagenet"]
 Resize = Literal["own", "nearest", "bilinear", "bicubic"]
 WHITE = 255.0

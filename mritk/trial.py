@@ -15,7 +15,7 @@ import numpy as np
 
 from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
-from mritk.backbone import Backbone
+from mritk.backbone import OWN_MODEL, Backbone
 from mritk.data.rank import of_rank
 from mritk.data.samples import Samples
 from mritk.errors import ExitCode, one_line
@@ -30,8 +30,6 @@ from mritk.text.visible import visible
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-OWN_MODEL = "none"
 
 
 @dataclass(frozen=True, eq=False)

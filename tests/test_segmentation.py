@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mritk import read_results
+from mritk.cards.trial_card import trial_card
 from mritk.cli.main import main
 from mritk.evaluate.cases import case_scores
 from mritk.store.checks import checks_of
@@ -127,6 +128,12 @@ def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
         assert record.history[0].extra == {"levels": 2.0}
         assert test.embedding.shape == (len(test.id), 2)
         assert set(test.covariates) == {"sex", "age"}
+
+
+def test_the_file_of_a_method_without_a_backbone_tells_that_samples_are_volumes(trained):
+    record = next(ResultsFolder(trained).trials())
+    assert record.volumes
+    assert "Method thresholds; volumes of their own size;" in trial_card(record)
 
 
 @pytest.mark.slow

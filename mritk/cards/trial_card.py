@@ -194,7 +194,12 @@ def _sites(record: TrialRecord) -> list[str]:
 
 def _protocol(record: TrialRecord) -> list[str]:
     name = f"Protocol {record.protocol}, fingerprint {record.fingerprint[:16]}."
-    words = protocol_words(record.stored_protocol, record.scheme, volumes=record.volumes)
+    words = protocol_words(
+        record.stored_protocol,
+        record.scheme,
+        volumes=record.volumes,
+        own_model=record.own_model,
+    )
     return [name, *words, *_trained(record)]
 
 

@@ -70,6 +70,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
     patients, sites = samples.patients, samples.sites
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
     terms["reader"] = list(trial.dataset.reader)
+    terms["spatial_dims"] = samples.spatial_dims
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
     if trial.dataset.made_from:
         terms["made_from"] = trial.dataset.made_from

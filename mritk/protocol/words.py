@@ -19,7 +19,11 @@ LISTED: Mapping[str, Any] = {"stages": Mapping, "penalties": (int, float)}
 
 
 def protocol_words(
-    stored: StoredProtocol, scheme: str, *, volumes: bool | None = None
+    stored: StoredProtocol,
+    scheme: str,
+    *,
+    volumes: bool | None = None,
+    own_model: bool = False,
 ) -> list[str]:
     """Return sentences that say how a model was trained, chosen and tested.
 
@@ -27,6 +31,7 @@ def protocol_words(
         stored: The protocol; keys may be absent, or unknown.
         scheme: What the split scheme came to.
         volumes: Whether samples are volumes, not images; None: unknown.
+        own_model: Whether the method has a model of its own, and no backbone.
     """
     protocol, parameters = stored.data, dict(stored.parameters)
     stages, penalties = (_taken(parameters, name, of) for name, of in LISTED.items())
@@ -34,7 +39,8 @@ def protocol_words(
     small = "A small-scale rehearsal with random weights: scores are meaningless."
     sentences = [
         *([small] if stored.rehearsal else []),
-        f"Method {protocol.get('method', 'unknown')}; {_inputs(protocol, volumes)}; precision "
+        f"Method {protocol.get('method', 'unknown')}; "
+        f"{_inputs(protocol, volumes, own_model)}; precision "
         f"{protocol.get('precision', 'unknown')}.",
         *_preprocessing(protocol.get("preprocessing", {})),
         *([f"Pixels are normalised twice for {', '.join(twice)}."] if twice else []),
@@ -59,13 +65,13 @@ def _taken(parameters: dict[str, Any], name: str, kind: Any) -> list[Any]:
     return parameters.pop(name)
 
 
-def _inputs(protocol: Mapping[str, Any], volumes: bool | None) -> str:
-    native = "the native size of the backbone"
+def _inputs(protocol: Mapping[str, Any], volumes: bool | None, own_model: bool) -> str:
+    native = "their own size" if own_model else "the native size of the backbone"
     size, side = protocol.get("image_size"), protocol.get("volume_size")
     of_images = f"images of {f'{size} × {size} px' if size else native}"
     of_volumes = f"volumes of {f'{side} × {side} × {side} voxels' if side else native}"
     if volumes is None:
-        return f"{of_images}, {of_volumes}" if side else of_images
+        return f"{of_images}, or {of_volumes}"
     return of_volumes if volumes else of_images
 
 

@@ -188,7 +188,10 @@ def _protocols(table: Table) -> list[dict[str, Any]]:
         {
             "name": "" if table.one_protocol else part.keys["protocol"],
             "words": protocol_words(
-                part.protocol, str(table.keys["scheme"]), volumes=_volumes(part)
+                part.protocol,
+                str(table.keys["scheme"]),
+                volumes=_volumes(part),
+                own_model=any(record.own_model for record in part.every_record),
             ),
             "json": json.dumps(part.protocol.data, indent=2),
         }

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.backbone import OWN_MODEL
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
 from mritk.evaluate.measured import measured
@@ -197,8 +198,15 @@ class TrialRecord(TrialIdentity):
     @property
     def volumes(self) -> bool | None:
         """Whether samples are volumes, not images; None where its file does not tell."""
-        dims = self.provenance.get("input_contract", {}).get("spatial_dims")
+        # Earlier files tell it of backbones alone.
+        contract = self.provenance.get("input_contract", {})
+        dims = self.provenance.get("spatial_dims", contract.get("spatial_dims"))
         return None if dims is None else is_volume(dims)
+
+    @property
+    def own_model(self) -> bool:
+        """Whether the method has a model of its own, and no backbone."""
+        return self.backbone == OWN_MODEL
 
 
 @lru_cache(maxsize=256)

@@ -217,6 +217,16 @@ def test_a_segmentation_of_volumes_is_called_so(make_record):
     assert "224" not in section(card, "Protocol")
 
 
+def test_volumes_of_a_method_without_a_backbone_are_called_so(make_record):
+    record = make_record(
+        backbone="none", protocol_json='{"image_size":224}', provenance={"spatial_dims": 3}
+    )
+    card = trial_card(record)
+    assert "It classifies volumes like those of bands" in card
+    assert "volumes of their own size;" in section(card, "Protocol")
+    assert "224" not in section(card, "Protocol")
+
+
 def test_a_failed_trial_has_no_card(make_record):
     with pytest.raises(UsageError, match="is failed, so there is no model to describe"):
         trial_card(make_record(status="failed"))
@@ -278,8 +288,16 @@ def test_a_protocol_in_words():
     (of_both, *_), (of_images, *_) = (
         protocol_words(sized, "own", volumes=v) for v in (None, False)
     )
-    assert "images of 224 × 224 px, volumes of 32 × 32 × 32 voxels;" in of_both
+    assert "images of 224 × 224 px, or volumes of 32 × 32 × 32 voxels;" in of_both
     assert "images of 224 × 224 px;" in of_images
+    one_size = StoredProtocol({"image_size": 224})
+    (with_backbone, *_), (own, *_), (unknown, *_) = (
+        protocol_words(one_size, "own", volumes=v, own_model=o)
+        for v, o in ((True, False), (True, True), (None, True))
+    )
+    assert "unknown; volumes of the native size of the backbone;" in with_backbone
+    assert "unknown; volumes of their own size;" in own, "no image was 224 pixels wide"
+    assert "images of 224 × 224 px, or volumes of their own size;" in unknown
 
 
 def test_the_protocol_of_a_card_is_that_of_the_file(make_record):
