@@ -17,6 +17,7 @@ from mritk.cards.limits import is_synthetic, limits_of
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
+from mritk.evaluate.metrics import of_any_region
 from mritk.evaluate.per_class import per_class
 from mritk.images.grid import size_text
 from mritk.protocol.words import protocol_words
@@ -27,6 +28,7 @@ from mritk.text.markdown import escape, front_matter, table
 from mritk.text.numbers import decimals
 
 NO_WEIGHTS = "none"
+# What the hub calls metrics; others keep their names, which it takes as they are.
 HUB_METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "f1",
@@ -93,23 +95,31 @@ def _items(texts: Sequence[str]) -> list[str]:
 
 def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
     kind = "image-classification" if record.task.classes else "other"
+    if record.task.has_target_maps:
+        kind = "image-segmentation"
     weights = _licence(record, "weights")
     front: dict[str, Any] = {"library_name": "mritk"}
     if not weights.startswith(NO_WEIGHTS):
         front |= hub_fields(weights)
-    if record.task.classes:
+    if kind != "other":
         front["pipeline_tag"] = kind
     front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]
-    known = [one for one in found if one.metric.name in HUB_METRICS and not math.isnan(one.value)]
-    front["metrics"] = [HUB_METRICS[one.metric.name] for one in known]
     results = [
-        {"type": HUB_METRICS[m.metric.name], "value": round(m.value, 4), "name": m.metric.label}
-        for m in known
+        {"type": _hub_metric(m.metric.name), "value": round(m.value, 4), "name": m.metric.label}
+        for m in found
+        if math.isfinite(m.value)
     ]
+    front["metrics"] = list(dict.fromkeys(result["type"] for result in results))
     data = {"name": record.dataset, "type": record.dataset, "split": "test"}
     result = {"task": {"type": kind}, "dataset": data, "metrics": results}
     front["model-index"] = [{"name": f"{record.backbone} {record.id[:8]}", "results": [result]}]
     return front
+
+
+def _hub_metric(name: str) -> str:
+    """Return the hub's name of a metric; the label of a result says of which region it is."""
+    name = of_any_region(name)
+    return HUB_METRICS.get(name, name)
 
 
 def _details(record: TrialRecord) -> list[str]:

@@ -136,6 +136,28 @@ def test_the_library_of_the_hub_reads_it(make_record):
     assert {result.metric_type for result in card.data.eval_results} >= {"accuracy", "f1"}
 
 
+def test_the_hub_is_told_every_score_of_a_segmentation(make_record):
+    from huggingface_hub import ModelCard
+
+    regions = {"whole": ("rim", "core"), "core": ("core",)}
+    record = make_record(task=Segmentation(("background", "rim", "core"), regions))
+    for part in record.predictions.values():
+        part.cases, part.target = record.task.columns, np.zeros(len(part.id))
+        part.score = np.tile([0.5, 0.25, 2.0, np.nan], (len(part.id), 1))
+    front = front_of(trial_card(record))
+    assert front["pipeline_tag"] == "image-segmentation"
+    assert front["metrics"] == ["dice", "hd95"]
+    found = ModelCard(trial_card(record)).data.eval_results
+    assert {result.task_type for result in found} == {"image-segmentation"}
+    told = [(one.metric_type, one.metric_name, one.metric_value) for one in found]
+    assert told == [
+        ("dice", "Dice", 0.375),
+        ("dice", "Dice whole", 0.5),
+        ("dice", "Dice core", 0.25),
+        ("hd95", "HD95 (mm) whole", 2.0),
+    ]
+
+
 def test_a_name_from_a_plugin_is_text_everywhere(make_record):
     record = make_record(
         backbone=EVIL,
