@@ -72,13 +72,15 @@ def _division_lines(trial: Trial) -> Iterator[str]:
     if overfull := _overfull(trial):
         yield overfull
     if len(folds) > 1:
-        worst = [worst_imbalance(samples, fold) for fold in folds]
         sizes = sorted(len(fold.test) for fold in folds)
-        yield (
-            f"all folds: test sets of {sizes[0]} to {sizes[-1]} samples; class proportions differ "
-            f"from the total by at most {100 * max(worst):.0f} points (fold "
-            f"{worst.index(max(worst))})"
-        )
+        told = f"all folds: test sets of {sizes[0]} to {sizes[-1]} samples"
+        if shared := samples.task.shared:
+            worst = [worst_imbalance(samples, fold) for fold in folds]
+            told += (
+                f"; {shared} differ from the total by at most {100 * max(worst):.0f} points (fold "
+                f"{worst.index(max(worst))})"
+            )
+        yield told
         if lone := lone_tests(samples, folds):
             yield lone
 

@@ -21,6 +21,7 @@ class Classification(Task):
 
     classes: tuple[str, ...]
     kind: ClassVar[str] = "classification"
+    shared: ClassVar[str] = "class proportions"
 
     @property
     def outputs(self) -> int:

@@ -24,6 +24,7 @@ class Regression(Task):
 
     unit: str = ""
     kind: ClassVar[str] = "regression"
+    shared: ClassVar[str] = "proportions of targets up to any value"
 
     @property
     def outputs(self) -> int:

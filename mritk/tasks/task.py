@@ -23,6 +23,8 @@ class Task(ABC):
         unit: Unit of a target that is a number; empty where there is none.
         columns: Names of the scores of one sample, where they are measured on a label map.
         has_target_maps: Whether the target of a sample is a label map.
+        shared: What :meth:`shares` are of, to be followed by "differ"; empty where targets tell
+            nothing.
         has_scores: Whether samples can be scored; without, a trial ends with its training.
     """
 
@@ -30,6 +32,7 @@ class Task(ABC):
     classes: tuple[str, ...] = ()
     unit: str = ""
     columns: tuple[str, ...] = ()
+    shared: ClassVar[str] = ""
     has_target_maps: ClassVar[bool] = False
     has_scores: ClassVar[bool] = True
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import mritk
+from mritk.cli.plan_text import tell_data
 from mritk.store.folder import ResultsFolder
 
 
@@ -75,6 +78,40 @@ def test_check_says_what_is_missing_and_trains_nothing(run_toy, tmp_path):
     assert rows["folder:not-there"]["state"] == "unavailable"
     assert "no folder not-there" in rows["folder:not-there"]["reason"]
     assert rows["tiny"]["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        (
+            mritk.Classification(("a", "b")),
+            "; class proportions differ from the total by at most 0 points (fold 0)",
+        ),
+        (
+            mritk.Regression("years"),
+            "; proportions of targets up to any value differ from the total by at most 0 points "
+            "(fold 0)",
+        ),
+        (mritk.Segmentation(("background", "core")), ""),
+        (mritk.Unlabelled(), ""),
+    ],
+    ids=["classes", "numbers", "label maps", "nothing"],
+)
+def test_how_folds_differ_from_the_total_is_told_in_words_of_the_target(task, told, capsys):
+    samples = mritk.Samples(
+        [f"s{i}" for i in range(8)],
+        np.zeros(8, np.int64),
+        task,
+        lambda i: np.zeros((2, 2), np.uint8),
+        read_target=(lambda i: np.eye(2, dtype=np.uint8)) if task.has_target_maps else None,
+    )
+    parts = np.split(np.arange(8), 4)
+    folds = [SimpleNamespace(test=p, train=p, parts={"test": p}) for p in parts]
+    dataset = SimpleNamespace(samples=samples, folds=folds, record=SimpleNamespace(name="some"))
+    protocol = SimpleNamespace(name="fast", parameters=None)
+    trial = SimpleNamespace(dataset=dataset, scheme="kfold", protocol=protocol)
+    tell_data(SimpleNamespace(audits={}, trials=[trial]))
+    assert f"all folds: test sets of 2 to 2 samples{told}\n" in capsys.readouterr().err
 
 
 def test_a_benchmark_file_tells_how_to_get_what_is_not_there(mritk, tmp_path):
