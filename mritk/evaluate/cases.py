@@ -31,12 +31,17 @@ def hd95(predicted: np.ndarray, reference: np.ndarray, spacing: Sequence[float])
     """Return the 95th percentile of the symmetric Hausdorff distance in mm; NaN if one is empty.
 
     The larger of the two directed percentiles of distances between surface voxels, as MONAI
-    computes it. A surface voxel has a face neighbour outside the region, or outside the map.
+    computes it. A surface voxel has a face neighbour outside the region, or outside the map. Axes
+    of one voxel do not count: across a single slice every voxel would be at the surface.
     """
     if not predicted.any() or not reference.any():
         return math.nan
     from scipy import ndimage
 
+    thin = [axis for axis, length in enumerate(reference.shape) if length == 1]
+    thin = thin[: reference.ndim - 1]  # one axis stays
+    predicted, reference = (np.squeeze(region, tuple(thin)) for region in (predicted, reference))
+    spacing = np.delete(spacing, thin).tolist()
     box = _box(predicted | reference)
     surfaces = []
     for region in (predicted[box], reference[box]):

@@ -20,7 +20,8 @@ def nsd(
 
     Of both surfaces together, as MONAI's ``compute_surface_dice`` counts (Nikolov et al. 2021,
     arXiv:1809.04430, with voxels for the area of a surface). A surface voxel has a face neighbour
-    outside the region, or outside the map.
+    outside the region, or outside the map. Axes of one voxel do not count: across a single slice
+    every voxel would be at the surface.
 
     Args:
         predicted: bool, (*spatial).
@@ -34,6 +35,10 @@ def nsd(
     """
     if not predicted.any() or not reference.any():
         return 0.0 if (predicted | reference).any() else math.nan
+    thin = [axis for axis, length in enumerate(reference.shape) if length == 1]
+    thin = thin[: reference.ndim - 1]  # one axis stays
+    predicted, reference = (np.squeeze(region, tuple(thin)) for region in (predicted, reference))
+    spacing = np.delete(spacing, thin).tolist()
     box = tuple(slice(rows.min(), rows.max() + 1) for rows in np.nonzero(predicted | reference))
     one, other = (_surface(region[box]) for region in (predicted, reference))
     close = total = 0

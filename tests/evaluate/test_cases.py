@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mritk import Segmentation
 from mritk.errors import DataError
@@ -51,6 +52,26 @@ def test_the_hausdorff_distance_is_that_of_brute_force(spacing):
     directed = [np.percentile(apart.min(axis=axis), 95) for axis in (0, 1)]
     assert hd95(one, other, spacing) == pytest.approx(max(directed))
     assert hd95(other, one, spacing) == pytest.approx(max(directed))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_distance_of_a_single_slice_is_that_of_its_outlines(axis):
+    """Across the slice all of it would lie at the surface."""
+    task = Segmentation(("background", "x"))
+    one, other = ball((20, 20), 9, (40, 48)), ball((24, 21), 12, (40, 48))
+    outlines = [region & ~ndimage.binary_erosion(region) for region in (one, other)]
+    to = [ndimage.distance_transform_edt(~outline, sampling=(2.0, 0.5)) for outline in outlines]
+    expected = max(np.percentile(to[a][outlines[b]], 95) for a, b in ((0, 1), (1, 0)))
+    slices = [np.expand_dims(region.astype(np.uint8), axis) for region in (one, other)]
+    found = case_scores(task, *slices, np.insert([2.0, 0.5], axis, 7.0))
+    np.testing.assert_array_equal(found, [dice(one, other, ()), expected])
+    np.testing.assert_array_equal(case_scores(task, one * 1, other * 1, (2.0, 0.5)), found)
+
+
+def test_label_maps_of_one_voxel_have_scores():
+    voxel = np.ones((1, 1, 1), np.uint8)
+    found = case_scores(Segmentation(("background", "x")), voxel, voxel, (1.0, 2.0, 3.0))
+    np.testing.assert_array_equal(found, [1.0, 0.0])
 
 
 def test_a_shift_of_three_voxels_of_two_millimetres_is_six_millimetres():

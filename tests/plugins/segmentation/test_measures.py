@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mritk_segmentation.lesions import lesion_dice, lesion_f1, lesion_sensitivity, matches
 from mritk_segmentation.overlap import iou
@@ -44,6 +45,16 @@ def test_the_surface_distance_is_that_of_brute_force(spacing, tolerance):
     assert 0 < expected < 1
     assert nsd(ONE, OTHER, spacing, tolerance=tolerance) == pytest.approx(expected)
     assert nsd(OTHER, ONE, spacing, tolerance=tolerance) == pytest.approx(expected)
+
+
+def test_the_surface_of_a_single_slice_is_its_outline():
+    one, other = ball((20, 20), 9, (40, 48)), ball((24, 21), 12, (40, 48))
+    a, b = (region & ~ndimage.binary_erosion(region) for region in (one, other))
+    of_b, of_a = (ndimage.distance_transform_edt(~x, sampling=(2.0, 0.5)) for x in (b, a))
+    expected = ((of_b[a] <= 2).sum() + (of_a[b] <= 2).sum()) / (a.sum() + b.sum())
+    found = nsd(one[None], other[None], (7.0, 2.0, 0.5), tolerance=2)
+    assert found == pytest.approx(expected)
+    assert nsd(one, other, (2.0, 0.5), tolerance=2) == found
 
 
 def test_a_tolerance_is_in_mm():
