@@ -111,7 +111,8 @@ def _metrics(registry: Registry) -> list[dict[str, str]]:
         {
             "name": metric.name,
             "summary": f"{metric.label} {metric.arrow}".rstrip()
-            + f" ({metric.task}): {metric.summary}",
+            + f" ({metric.task})"
+            + (f": {metric.summary}" if metric.summary else ""),
             "from": "mritk" if metric.name in own else str(metric.origin),
         }
         for metric in all_metrics(registry.metrics()).values()

@@ -28,6 +28,10 @@ KINDS = {
     "dice": ("Dice", True, (0.0, 1.0)),
     "hd95": ("HD95 (mm)", False, POSITIVE),
 }
+SUMMARIES = {
+    "dice": "twice the overlap over the sum of both sizes, mean over cases and regions",
+    "hd95": "95th percentile of the distance of surfaces, mean over cases and regions",
+}
 
 # A case without the region as predicted has no value, although the reference may have it.
 REWARDS_ABSENCE = ("hd95",)
@@ -48,6 +52,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         task="segmentation",
         bounds=bounds,
         left_out=left_out if kind in REWARDS_ABSENCE else None,
+        summary=SUMMARIES[kind],
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mritk.cli.hints import WRITING
+from mritk.cli.list import NOUNS
 from mritk.cli.main import cli
 from mritk.store.folder import ResultsFolder
 
@@ -47,6 +48,13 @@ def test_list_shows_names_and_who_provides_them(mritk, noun, names):
     assert all(row["from"] and row["summary"] for row in rows.values())
     text = mritk("list", noun).out
     assert all(name in text for name in names)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_list_says_of_everything_what_it_is(mritk, noun):
+    for row in json.loads(mritk("list", noun, "--json").out):
+        opening, _, told = row["summary"].partition("): ")
+        assert (told if noun == "metrics" else opening).strip(), row["name"]
 
 
 def test_show_a_backbone_tells_its_input_contract_and_licence(mritk):
