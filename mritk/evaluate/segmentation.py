@@ -22,7 +22,10 @@ from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES, Segmentation
 from mritk.tasks.task import Task
 
-NO_CASE = "no case has the region in both label maps"
+NO_CASE = {
+    "dice": "no case has the region in either label map",
+    "hd95": "no case has the region in both label maps",
+}
 # Name of the measure in columns: label, direction and bounds.
 KINDS = {
     "dice": ("Dice", True, (0.0, 1.0)),
@@ -48,7 +51,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         f"{label}{suffix}",
         higher,
         means_of_columns(columns),
-        undefined=NO_CASE,
+        undefined=NO_CASE[kind],
         task="segmentation",
         bounds=bounds,
         left_out=left_out if kind in REWARDS_ABSENCE else None,

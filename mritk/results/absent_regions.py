@@ -23,15 +23,17 @@ def undefined_cases(test: Predictions) -> dict[str, int]:
 def absent_regions(
     rows: Mapping[str, Sequence[tuple[Mapping[str, int], int]]], metrics: Sequence[Metric] = ()
 ) -> list[str]:
-    """Return a sentence for each column with undefined cases.
+    """Return a sentence for each measure of a region with undefined cases.
 
     Args:
         rows: By name, of each trial its undefined cases and how many cases it was tested on.
-        metrics: The columns, which say when what they measure is undefined.
+        metrics: The columns of the table, which say when what they measure is undefined; what
+            neither is one nor part of one is left out. Empty: nothing is.
     """
     why = UNDEFINED | {of_any_region(m.name): m.undefined for m in metrics if m.measure}
     labels = {name: label for name, (label, *_) in KINDS.items()}
     labels |= {m.name: m.label for m in metrics}
+    shown = {m.name for m in metrics}
     lost: dict[str, Counter[str]] = {name: Counter() for name in rows}
     for name, trials in rows.items():
         for undefined, _ in trials:
@@ -45,6 +47,7 @@ def absent_regions(
             why[of_any_region(column)],
         )
         for column in dict.fromkeys(column for found in lost.values() for column in found)
+        if not shown or shown & {column, of_any_region(column)}
     ]
 
 

@@ -150,9 +150,10 @@ class TestMetrics:
         whole = find_metric("dice[whole]", TASK).resample(samples)
         np.testing.assert_allclose(whole, [(1.6 + 0.6) / 3, 0.6])
 
-    def test_without_any_case_a_metric_says_why(self):
-        value = find_metric("dice").compute(np.zeros(1), np.full((1, 4), np.nan))
-        assert "no case has the region" in value.reason
+    @pytest.mark.parametrize(("name", "where"), [("dice", "either"), ("hd95", "both")])
+    def test_without_any_case_a_metric_says_why(self, name, where):
+        value = find_metric(name).compute(np.zeros(1), np.full((1, 4), np.nan))
+        assert f"no case has the region in {where} label map" in value.reason
 
     def test_one_region_needs_no_metrics_of_its_own(self):
         names = [m.name for m in metrics_of(Segmentation(("background", "tumour")))]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mritk import Segmentation
+from mritk.evaluate.metrics import find_metric
 from mritk.results.absent_regions import absent_regions, undefined_cases
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.label_maps import LabelMaps
@@ -26,6 +27,23 @@ def test_undefined_cases_are_counted_over_trials_and_explained():
         "HD95 (mm) WT is undefined in 3 of 6 tested cases, where a label map lacks the region; "
         "they are left out.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["dice[core]"], ["Dice core"]),
+        (["hd95"], ["HD95 (mm) core", "HD95 (mm) WT"]),
+        (["dice[WT]"], []),
+    ],
+)
+def test_only_what_a_table_shows_is_told_to_be_undefined(columns, told):
+    lost = {"dice[core]": 1, "hd95[core]": 2, "hd95[WT]": 1}
+    task = Segmentation(
+        ("background", "core", "oedema"), {"WT": ("core", "oedema"), "core": ("core",)}
+    )
+    found = absent_regions({"net": [(lost, 3)]}, [find_metric(name, task) for name in columns])
+    assert [line.partition(" is undefined")[0] for line in found] == told
 
 
 def test_rows_that_leave_out_more_than_others_are_named():
