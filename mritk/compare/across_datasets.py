@@ -28,6 +28,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.rounding import rounded
 from mritk.results.formats import told_apart
+from mritk.results.over_defined import of_row, undefined_in
 from mritk.results.row_keys import named_alike
 from mritk.results.table import Table
 
@@ -137,11 +138,17 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
 
 
 def _means(table: Table, metric: Metric) -> dict[str, float]:
-    """Return the mean of each row, nan of one that lacks folds that another row has."""
+    """Return the mean of each row, nan of one that lacks folds, or values in them, of another."""
     trained = [row for row in table.rows if row.trials]
     folds = {fold for row in trained for fold in row.folds}
+    known = [row for row in trained if row.cells[metric.name].defined and metric.of_cases]
+    lost = {row.name: undefined_in(of_row(row, metric)) for row in known}
+    if all(folds_of_one == lost[known[0].name] for folds_of_one in lost.values()):
+        lost = {}
     return {
-        row.name: row.cells[metric.name].mean if folds <= set(row.folds) else math.nan
+        row.name: row.cells[metric.name].mean
+        if folds <= set(row.folds) and not lost.get(row.name)
+        else math.nan
         for row in trained
     }
 

@@ -14,6 +14,7 @@ from mritk.compare.paired_tests import BELIEVED, TESTS, Tested
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import caption, comparison_as_data, left_out, sentences, told_apart
+from mritk.results.over_defined import over_defined
 from mritk.results.row_keys import GROUPINGS, TOLD
 from mritk.results.table import Table
 from mritk.text.listed import listed, many
@@ -76,6 +77,7 @@ def _notes(found: Differences) -> list[str]:
             "Image-level: without patient ids, images of one patient count as independent; p may "
             "be too small."
         )
+    notes += over_defined(table, [found.metric]) if test.resamples else []
     notes += [*table.warnings, *([table.verdict] if table.verdict else [])]
     if unranked := [row.name for row in table.rows if not row.ranked]:
         notes.append(

@@ -18,6 +18,7 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of, not_of_the_task
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
+from mritk.results.over_defined import mean_over
 from mritk.store.trial_file import TrialRecord
 
 ONE_SIDED = 0.025
@@ -37,6 +38,7 @@ class Change:
         head: Mean after.
         comparison: Head minus base.
         broken: Rules that it breaks, by evidence.
+        over: Over which trials the means are, where some have no value; else empty.
     """
 
     row: str
@@ -47,6 +49,7 @@ class Change:
     head: float
     comparison: Comparison
     broken: tuple[str, ...] = ()
+    over: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -92,6 +95,12 @@ class Comparisons:
         """Return the name of a change's row, with dataset and protocol where there are several."""
         where = f" on {change.dataset}, {change.protocol}" if self.several else ""
         return f"{change.row}{where}"
+
+    @property
+    def doubtful(self) -> list[str]:
+        """What a reader must know of trials that were compared."""
+        partial = [f"{self.row(c)}, {c.metric.label}: {c.over}" for c in self.changes if c.over]
+        return [*self.pairs.doubtful, *partial]
 
     @property
     def undefined(self) -> list[Change]:
@@ -203,6 +212,9 @@ def _changes(
             evidence.estimate(BASE + name, metric).point,
             evidence.estimate(HEAD + name, metric).point,
             replace(comparison, first=name, second=name),
+            over=mean_over(
+                {part.strip(): evidence.of_trials(part + name, metric) for part in (BASE, HEAD)}
+            ),
         )
         for metric in chosen
         for name, comparison in zip(table, evidence.compare(pairs, metric), strict=True)

@@ -100,7 +100,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
         ("Not compared, undefined before or after", [named(c) for c in found.undefined]),
         ("Not tested", [f"{named(c)}: {c.comparison.reason}" for c in found.untested]),
         ("New, no base", found.pairs.added),
-        ("Caveats", found.pairs.doubtful),
+        ("Caveats", found.doubtful),
         ("Without an interval", sorted(without)),
     ]
     return [(title, lines) for title, lines in told if lines]
@@ -161,6 +161,6 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
         "incomparable": found.pairs.incomparable,
         "ambiguous": found.pairs.ambiguous,
         "added": found.pairs.added,
-        "doubtful": found.pairs.doubtful,
+        "doubtful": found.doubtful,
         "not_read": found.pairs.damaged,
     }

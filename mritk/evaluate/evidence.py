@@ -26,7 +26,7 @@ from mritk.evaluate.over_folds import classes_of, per_fold
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.run_values import RunValues, Values, independent, mean_of, minus
-from mritk.evaluate.same_samples import other_samples
+from mritk.evaluate.same_samples import other_folds, other_samples
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
@@ -168,6 +168,18 @@ class Evidence(RunValues):
             if agree(self.rows[first][one].fold, trial.fold)
         ]
 
+    def _compared(self, first: str, second: str, metric: Metric) -> list[tuple[int, int]]:
+        """Return those that are compared: of a metric of cases, those that both rows define."""
+        every, points = self._common(first, second), self._points(first, second, metric)
+        both = [pair for pair, of in zip(every, points, strict=True) if np.isfinite(of).all()]
+        return both if both and metric.of_cases else every
+
+    def _points(self, first: str, second: str, metric: Metric) -> list[tuple[float, float]]:
+        """Return the values of both rows in what they have in common."""
+        ones, others = self.trials[first], self.trials[second]
+        common = self._common(first, second)
+        return [(ones[a][metric.name].point, others[b][metric.name].point) for a, b in common]
+
     def _folds_of(self, row: str) -> dict[Run, set[int]]:
         """Return the folds of each run of a row."""
         folds: dict[Run, set[int]] = defaultdict(set)
@@ -175,13 +187,13 @@ class Evidence(RunValues):
             folds[trial.run].add(trial.fold)
         return folds
 
-    def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
+    def _differences(self, first: str, second: str, metric: Metric) -> Sequence[Values]:
         """Return first minus second for what both have of :func:`independent` runs.
 
         Where one run is compared with several, as that of an ensemble is, their mean counts once.
         """
         trials: dict[tuple[Run, Run], list[tuple[int, int]]] = defaultdict(list)
-        for one, other in self._common(first, second):
+        for one, other in self._compared(first, second, metric):
             trials[self.rows[first][one].run, self.rows[second][other].run].append((one, other))
         ones, others = ({pair[side] for pair in trials} for side in (0, 1))
         fewer = 0 if len(ones) <= len(others) else 1
@@ -190,14 +202,15 @@ class Evidence(RunValues):
             numbers, of_other = zip(*trials[pair], strict=True)
             run = self._run(first, numbers, metric)
             found[pair[fewer]].append(minus(run, self._run(second, of_other, metric)))
-        return independent({run: v[0] if len(v) == 1 else mean_of(v) for run, v in found.items()})
+        of_runs = {run: v[0] if len(v) == 1 else mean_of(v, metric) for run, v in found.items()}
+        return independent(of_runs, metric)
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""
         if self.parts < 2 or self.given_these_models:
             return None
         of_fold: dict[int, list[float]] = defaultdict(list)
-        for one, other in self._common(first, second):
+        for one, other in self._compared(first, second, metric):
             pair = (self.trials[first][one], self.trials[second][other])
             fold = self.rows[first][one].fold
             of_fold[fold].append(pair[0][metric.name].point - pair[1][metric.name].point)
@@ -231,6 +244,7 @@ class Evidence(RunValues):
         low, high = metric.bounds
         trials = ((self.rows[first][a], self.rows[second][b]) for a, b in self._common(*pair))
         untested = other_samples(metric, trials)
+        untested = untested or other_folds(metric, self._points(*pair, metric))
         p = math.nan if untested else self._p(found, pair, metric)
         interval = found.interval(self.units, (low - high, high - low), self.method, Scale())
         if (without := untested or metric.no_interval) and not interval.reason:
@@ -280,7 +294,7 @@ class Evidence(RunValues):
 
     def _exchangeable(self, first: str, second: str, metric: Metric) -> list[list[ScoredTwice]]:
         runs: dict[tuple[Run, Run], list[ScoredTwice]] = defaultdict(list)
-        for one, other in self._common(first, second):
+        for one, other in self._compared(first, second, metric):
             a, b = self.rows[first][one], self.rows[second][other]
             if list(a.unit) != list(b.unit) or not np.array_equal(a.target, b.target):
                 return []

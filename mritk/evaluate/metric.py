@@ -100,6 +100,11 @@ class Metric(Record):
             object.__setattr__(self, "left_out", self.left_out or WITHOUT_VALUE)
 
     @property
+    def of_cases(self) -> bool:
+        """Whether it is a mean over the cases that have a value, so that a fold may have none."""
+        return self.task == "segmentation"
+
+    @property
     def arrow(self) -> str:
         """The direction of better values."""
         return {True: "↑", False: "↓", None: ""}[self.higher_is_better]

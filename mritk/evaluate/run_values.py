@@ -232,12 +232,18 @@ class RunValues:
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def runs(self, row: str, metric: Metric) -> list[Values]:
+    def runs(self, row: str, metric: Metric) -> Sequence[Values]:
         """Return the values of a row that are independent: see :func:`independent`."""
         runs: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, trial in enumerate(self.rows[row]):
             runs[trial.run].append(number)
-        return independent({run: self._run(row, tuple(runs[run]), metric) for run in runs})
+        found = {run: self._run(row, tuple(runs[run]), metric) for run in runs}
+        return independent(found, metric)
+
+    def of_trials(self, row: str, metric: Metric) -> list[tuple[int, int, float]]:
+        """Return seed, fold and value of each trial of a row."""
+        values = zip(self.rows[row], self.trials[row], strict=True)
+        return [(trial.run[0], trial.fold, found[metric.name].point) for trial, found in values]
 
     def _run(self, row: str, trials: tuple[int, ...], metric: Metric) -> Values:
         key = (row, trials, metric.name)
@@ -245,7 +251,7 @@ class RunValues:
             folds = [self.trials[row][number][metric.name] for number in trials]
             whole = len(folds) == 1 or not all(fold.classes for fold in folds)
             self._kept[key] = (
-                mean_of(folds) if whole else self._over_folds(row, trials, metric, folds)
+                mean_of(folds, metric) if whole else self._over_folds(row, trials, metric, folds)
             )
         return self._kept[key]
 
@@ -283,25 +289,36 @@ def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
     return np.where(np.abs(values - at) <= rounding, at, values)
 
 
-def independent(runs: Mapping[tuple[int, int], Values]) -> list[Values]:
-    """Return those of runs that are independent of each other.
+def independent(runs: Mapping[tuple[int, int], Values], metric: Metric) -> Sequence[Values]:
+    """Return those of runs that are independent of each other, and :func:`defined`.
 
     These are all runs of one division of the data. Of several divisions, each is one: its seeds
     share its training samples, and are averaged.
 
     Args:
         runs: By seed and number of the division.
+        metric: What they are values of.
     """
     divisions: dict[int, list[Values]] = defaultdict(list)
     for run in sorted(runs):
         divisions[run[1]].append(runs[run])
     if len(divisions) < 2:
-        return [runs[run] for run in sorted(runs)]
-    return [mean_of(values) for values in divisions.values()]
+        return defined([runs[run] for run in sorted(runs)], metric)
+    return defined([mean_of(values, metric) for values in divisions.values()], metric)
 
 
-def mean_of(values: Sequence[Values]) -> Values:
-    """Return the mean of several values."""
+def defined(values: Sequence[Values], metric: Metric) -> Sequence[Values]:
+    """Return those that a mean is over: all; of a metric of cases, those that a case defines.
+
+    Where none is defined these are all, whose mean is NaN.
+    """
+    some = [value for value in values if not math.isnan(value.point)]
+    return some if some and metric.of_cases else values
+
+
+def mean_of(values: Sequence[Values], metric: Metric) -> Values:
+    """Return the mean of several values of a metric, of those that are :func:`defined`."""
+    values = defined(values, metric)
     left_out = [value.left_out for value in values if value.left_out is not None]
     changes = [value.changes for value in values if value.changes is not None]
     return Values(

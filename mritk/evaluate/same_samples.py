@@ -6,6 +6,7 @@ flatter a row: whoever predicts nothing where it is hard has the shortest distan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from mritk.evaluate.metric import Metric
@@ -32,4 +33,19 @@ def other_samples(metric: Metric, pairs: Iterable[tuple[Scored, Scored]]) -> str
         f"{metric.label} leaves out {differing} {cases} of one row only, "
         f"{metric.undefined or 'where a label map lacks a region'}, so the two means are of "
         "different cases; compare dice"
+    )
+
+
+def other_folds(metric: Metric, pairs: Iterable[tuple[float, float]]) -> str:
+    """Return why two rows are not compared, or nothing if the same trials define their means.
+
+    Takes the values of both in each trial of the same seed and fold, NaN where undefined.
+    """
+    differing = sum(math.isnan(one) != math.isnan(other) for one, other in pairs)
+    if not metric.of_cases or not differing:
+        return ""
+    trials = "trial" if differing == 1 else "trials"
+    return (
+        f"{metric.label} is undefined in {differing} {trials} of one row only, so the two means "
+        "are of different folds or seeds"
     )

@@ -25,6 +25,7 @@ from mritk.results.group_table import (
     GroupTable,
 )
 from mritk.results.named_reasons import named_reason
+from mritk.results.over_defined import mean_over
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
 from mritk.tasks.task import Task
@@ -92,7 +93,18 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
         table.unit,
         table.folds_overlap and max((len(folds[name]) for name in shown), default=0) > 1,
+        _over(evidence, metric),
     )
+
+
+def _over(evidence: Mapping[str, Evidence], metric: Metric) -> dict[str, str]:
+    """Say over which trials means over cases are, by group in some of whose trials none is."""
+    found = {
+        group: mean_over({row: of.of_trials(row, metric) for row in of.rows})
+        for group, of in evidence.items()
+        if metric.of_cases
+    }
+    return {group: text for group, text in found.items() if text}
 
 
 def _evidence(

@@ -11,6 +11,7 @@ from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
 from mritk.results.group_table import OVER_FOLDS
 from mritk.results.named_reasons import named_reason
+from mritk.results.over_defined import over_defined
 from mritk.results.table import Cell, Table
 from mritk.text.listed import many
 
@@ -188,7 +189,8 @@ def _signs(table: Table) -> list[str]:
 
 def _undefined(table: Table, bounded: Sequence[str]) -> list[str]:
     """Say why numbers or intervals are missing."""
-    notes = [*_clean_support(table), *_lacking_folds(table)]
+    notes = [*_clean_support(table), *_lacking_folds(table), *over_defined(table, table.metrics)]
+    notes += over_defined(table, table.metrics[:1], clean=True)
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
@@ -205,6 +207,7 @@ def _lacking_folds(table: Table) -> list[str]:
     averaged = [
         metric.label
         for metric in table.metrics
+        if not metric.of_cases
         if any(
             cell.over_runs is not None and not math.isnan(cell.over_runs)
             for cell in (row.cells[metric.name] for row in table.rows)

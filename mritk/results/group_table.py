@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
@@ -67,6 +67,7 @@ class GroupTable:
         shared: Number of patients in several of the groups that are shown.
         unit: What is counted: ``patients``, or ``duplicate groups``.
         over_folds: Whether the score of a group that is shown is a mean over several folds.
+        over: Over which trials means are, by group in some of whose trials no case has a value.
     """
 
     covariate: Covariate
@@ -77,3 +78,4 @@ class GroupTable:
     shared: int = 0
     unit: str = "patients"
     over_folds: bool = False
+    over: Mapping[str, str] = field(default_factory=dict)

@@ -48,6 +48,7 @@ def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
     notes = [f"n: number of {table.unit}."] if table.units else []
     notes += [OVER_FOLDS] if table.over_folds else []
+    notes += [f"{group}: {text}." for group, text in table.over.items()]
     sure = any(row.gap.interval and not row.gap.interval.reason for row in table.rows)
     if len(table.units) > 1:
         gap = "Gap: best minus worst group."

@@ -28,7 +28,7 @@ from mritk.results.footnotes import (
 )
 from mritk.results.kept_tables import KeptTables
 from mritk.results.other_conditions import drift_of
-from mritk.results.over_runs import told_over_runs
+from mritk.results.over_runs import cell_of, told_over_runs
 from mritk.results.ranking import ranked
 from mritk.results.row_keys import (
     divided,
@@ -277,7 +277,7 @@ def _row(
         if leaking(finished):
             clean = [trial.values(analysis, metrics, clean=True) for trial in finished]
             clean_cells = {m.name: _clean_cell(m, clean, done) for m in metrics}
-        cells = {m.name: _cell([found[m.name] for found in values]) for m in metrics}
+        cells = {m.name: cell_of(m, [found[m.name] for found in values], done) for m in metrics}
     except Undefined as undefined:
         cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
     return Row(
@@ -317,11 +317,6 @@ def _marks(trials: Sequence[TrialFacts], finished: Sequence[TrialFacts]) -> str:
     return "".join(sign for sign, stands in signs.items() if stands)
 
 
-def _cell(values: Sequence[Value]) -> Cell:
-    reason = next((value.reason for value in values if value.reason), "")
-    return Cell(tuple(value.value for value in values), reason)
-
-
 def _clean_cell(
     metric: Metric, values: Sequence[Mapping[str, Value]], trials: Sequence[TrialFacts]
 ) -> Cell:
@@ -336,7 +331,7 @@ def _clean_cell(
     if metric.per_class and len(classes) > 1:
         reason = "folds differ in the classes of their clean test samples"
         return Cell((math.nan,) * len(values), reason)
-    return _cell([found[metric.name] for found in values])
+    return cell_of(metric, [found[metric.name] for found in values], trials)
 
 
 def _support(trials: Iterable[TrialFacts]) -> CleanSupport:

@@ -1,22 +1,38 @@
-"""Means over runs where a metric has no value in some fold, most often for want of a class."""
+"""Means over runs where a metric has no value in some fold, for want of a class or of a case."""
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from mritk.evaluate.metric import Metric
+from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.over_folds import run_value
-from mritk.evaluate.run_values import Scored
-from mritk.results.analysis import Analysis
+from mritk.evaluate.run_values import Scored, Values, independent, mean_of
+from mritk.results.analysis import Analysis, run_of
 from mritk.results.kept_tables import KeptTables, kept_or_made, table_key
-from mritk.results.table import Row
+from mritk.results.table import Cell, Row
 from mritk.results.table_trial import TableTrial, scores_of
+from mritk.results.trial_facts import TrialFacts
 
 # By row and metric: the mean over runs, and why there is none.
 Means = dict[str, dict[str, tuple[float, str]]]
+
+
+def cell_of(metric: Metric, values: Sequence[Value], trials: Sequence[TrialFacts]) -> Cell:
+    """Return a metric over the trials of a row; one of cases is over those that define it."""
+    points = tuple(value.value for value in values)
+    reason = next((value.reason for value in values if value.reason), "")
+    if not reason or not metric.of_cases or all(map(math.isnan, points)):
+        return Cell(points, reason)
+    of_run: dict[tuple[int, int], list[Values]] = defaultdict(list)
+    for point, facts in zip(points, trials, strict=True):
+        of_run[run_of(facts)].append(Values(point, np.empty(0)))
+    runs = independent({run: mean_of(folds, metric) for run, folds in of_run.items()}, metric)
+    return Cell(points, over_runs=float(np.mean([run.point for run in runs])))
 
 
 def told_over_runs(

@@ -39,7 +39,7 @@ class Cell:
         withheld: In a few words, for the cell: why a value that exists is not shown; or empty.
         interval: Of the mean, over patients and runs; None if none was asked for.
         over_runs: The mean over runs, where it is not that of the values: some fold lacks a class
-            (:mod:`mritk.evaluate.over_folds`).
+            (:mod:`mritk.evaluate.over_folds`), or some trial a case that has a value.
     """
 
     values: tuple[float, ...]

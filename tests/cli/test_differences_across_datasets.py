@@ -93,6 +93,28 @@ def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, a
         assert mritk("differences", folder, "--across", "datasets", "--metric", "dice").code == 0
 
 
+@pytest.mark.parametrize(("lost", "left_out"), [(range(4), []), ({1}, ["net1"])])
+def test_a_row_without_values_in_a_fold_in_which_others_have_some_is_left_out(
+    mritk, store, lost, left_out
+):
+    task, none = Segmentation(("background", "tumour")), [""] * 6
+
+    def of_fold(row, dataset, fold):
+        score = np.random.default_rng([row, dataset]).uniform(0.5, 0.9, (6, 2)) - row / 10
+        if row in lost and (dataset, fold) == (4, 1):
+            score[:] = np.nan
+        ids = [f"case {fold} {number}" for number in range(6)]
+        test = Predictions(ids, ids, none, none, np.zeros(6), score, cases=task.columns)
+        named = {"dataset": f"set{dataset}", "dataset_fingerprint": str(dataset) * 64}
+        return record_of(test, f"net{row}", task, fold=fold, folds=2, scheme="kfold", **named)
+
+    rows = ((row, d, fold) for row in range(4) for d in range(5) for fold in range(2))
+    folder = store(*(of_fold(*one) for one in rows))
+    (found,) = as_json(mritk, folder, "--across", "datasets", "--metric", "dice")
+    assert found["left_out"] == left_out
+    assert len(found["ranks"]) == 4 - len(left_out)
+
+
 @pytest.mark.slow
 def test_one_name_for_two_augmentations_is_no_row(mritk, store):
     trials = [

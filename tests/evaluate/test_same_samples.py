@@ -1,10 +1,14 @@
-"""A metric that leaves out cases where a model fails does not call the one that fails better."""
+"""A metric that leaves out cases where a model fails does not call the one that fails better.
+
+Nor does a mean over folds, of which one may have no case with a value.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import pytest
 
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.evidence import Evidence
@@ -116,3 +120,80 @@ def test_a_patient_who_keeps_one_of_two_cases_has_lost_the_other():
     one, other = (Scored((0, 0), 0, np.zeros(2), whole, ["a", "b"], all_) for all_ in (cases, lost))
     assert other_samples(HD95, [(one, one)]) == ""
     assert "leaves out 1 case of one row only" in other_samples(HD95, [(one, other)])
+
+
+FOLDS = 4
+
+
+def in_folds(lost=(), *, seeds=(0,), shift=0.0):
+    """Trials of a row, each fold with a fourth of the cases; ``lost`` lacks a value in all."""
+    trials = []
+    for seed in seeds:
+        whole = scores(seed)
+        for fold in range(FOLDS):
+            rows = np.arange(fold, CASES, FOLDS)
+            score = whole[rows] * [1 - shift / 5, 1 + shift]
+            if (seed, fold) in lost:
+                score = np.full_like(score, math.nan)
+            trials.append(
+                Scored((seed, 0), fold, np.zeros(len(rows)), score, [f"p{row}" for row in rows])
+            )
+    return trials
+
+
+def kept(trials, lost):
+    return [trial for trial in trials if (trial.run[0], trial.fold) not in lost]
+
+
+@pytest.mark.parametrize("metric", [DICE, HD95], ids=["dice", "hd95"])
+def test_a_mean_over_cases_is_over_the_folds_that_have_one(metric):
+    lost = [(0, 1)]
+    rows = {"one": in_folds(lost), "other": in_folds(lost, shift=0.5)}
+    found = Evidence(rows, [metric], 500)
+    expected = Evidence({name: kept(row, lost) for name, row in rows.items()}, [metric], 500)
+    for name in rows:
+        assert found.estimate(name, metric).point == expected.estimate(name, metric).point
+        assert found.estimate(name, metric).point in found.interval(name, metric)
+    (pair,), (alone,) = found.all_pairs(metric), expected.all_pairs(metric)
+    assert pair.difference == alone.difference
+    assert pair.tested and alone.tested
+
+
+def test_seeds_without_any_value_are_left_out_of_the_mean_over_seeds():
+    lost = [(2, fold) for fold in range(FOLDS)] + [(1, 3)]
+    trials = in_folds(lost, seeds=(0, 1, 2))
+    found = Evidence({"one": trials}, [HD95], 100).estimate("one", HD95).point
+    of_seeds = [
+        np.mean([np.mean(t.score[:, 1]) for t in kept(trials, lost) if t.run[0] == seed])
+        for seed in (0, 1)
+    ]
+    assert found == pytest.approx(np.mean(of_seeds))
+
+
+@pytest.mark.parametrize("metric", [DICE, HD95], ids=["dice", "hd95"])
+def test_rows_that_have_values_in_different_folds_are_not_tested(metric):
+    rows = {"whole": in_folds(shift=0.5), "gives up": in_folds([(0, 3)])}
+    evidence = Evidence(rows, [metric], 200)
+    (pair,) = evidence.all_pairs(metric)
+    assert not pair.tested
+    assert pair.interval.reason == pair.untested
+    assert "of one row only" in pair.untested
+    both = Evidence({name: kept(row, [(0, 3)]) for name, row in rows.items()}, [metric], 200)
+    assert pair.difference == both.all_pairs(metric)[0].difference, "on folds that both define"
+
+
+def test_rows_without_a_fold_in_common_that_has_a_value_are_not_tested():
+    lost = [(0, 0), (0, 1)], [(0, 2), (0, 3)]
+    rows = {name: in_folds(of) for name, of in zip("ab", lost, strict=True)}
+    (pair,) = Evidence(rows, [DICE], 100).all_pairs(DICE)
+    assert not pair.tested
+    assert "Dice is undefined in 4 trials of one row only" in pair.reason
+
+
+def test_other_metrics_that_a_fold_leaves_undefined_have_no_mean():
+    r2 = find_metric("r2")
+    trials = [
+        Scored((0, 0), fold, target, target + 0.1, [f"{fold}{i}" for i in range(4)])
+        for fold, target in enumerate([np.arange(4.0), np.ones(4)])
+    ]
+    assert math.isnan(Evidence({"one": trials}, [r2], 100).estimate("one", r2).point)
