@@ -12,6 +12,7 @@ from mritk.data.rank import of_rank
 from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
 from mritk.images.grid import Grid, Size, size_text
+from mritk.model.anew import build_anew
 from mritk.model.blocks import Block, blocks_of
 from mritk.model.weights import MatchReport, load_proven
 from mritk.seeds import derive
@@ -54,11 +55,12 @@ def load_backbone(
     Raises:
         Unavailable: The weights are missing and cannot be downloaded.
         WeightsMismatch: The weight file does not cover the network exactly.
-        MritkError: The network does not return features of shape (N, D).
+        MritkError: The network has tensors of an earlier one, or does not return features of
+            shape (N, D).
     """
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
-        network = backbone.architecture.build()
+        network = build_anew(backbone.architecture)
     report = load_proven(network, backbone.weights, workspace) if backbone.weights else None
     network.eval()
     return LoadedBackbone(

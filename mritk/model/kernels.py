@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
@@ -19,6 +18,7 @@ from mritk.backbone import Backbone
 from mritk.images.grid import Grid, Size
 from mritk.machine.device import resolve_precision
 from mritk.machine.precision import computing_in
+from mritk.model.anew import build_anew
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def build_kernels(case: KernelCase, device: str) -> None:
     if shape is None:
         return
     with torch.device("meta"):
-        network: nn.Module = case.backbone.architecture.build()
+        network = build_anew(case.backbone.architecture)
     if not any(isinstance(module, _ConvNd) for module in network.modules()):
         return
     network.to_empty(device=device).to(memory_format=torch.channels_last)

@@ -20,6 +20,7 @@ from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
 from mritk.images.input_contract import InputContract
+from mritk.model.anew import build_anew
 from mritk.model.contract import Normalise
 from mritk.model.head_layout import build_described_head, describe_head
 from mritk.model.lora import merged_state
@@ -136,10 +137,11 @@ def untrained_network(architecture: Architecture, metadata: Mapping[str, str]) -
 
     Raises:
         KeyError, ValueError: The description is incomplete.
+        MritkError: The network has tensors of an earlier one.
     """
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(0, "random weights"))
-        return Network(architecture.build(), build_described_head(json.loads(metadata["head"])))
+        return Network(build_anew(architecture), build_described_head(json.loads(metadata["head"])))
 
 
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:

@@ -82,6 +82,19 @@ def starts_from_the_seed(it: BackboneUnderTest) -> None:
         )
 
 
+def is_built_anew(it: BackboneUnderTest) -> None:
+    """Two networks share no parameter and no persistent buffer, or one would train the other."""
+    from mritk.model.anew import memory_of, own_tensors
+
+    memory = {memory_of(tensor) for _, tensor in own_tensors(it.network)}
+    shared = [name for name, tensor in own_tensors(it.build()) if memory_of(tensor) in memory]
+    if shared:
+        raise Defect(
+            f"two calls of build() return the same {shared[0]}, so one training would continue "
+            "from another; create every layer and parameter anew in each call"
+        )
+
+
 def leaves_its_input_alone(it: BackboneUnderTest) -> None:
     """The batch that goes in is the same afterwards."""
     import torch

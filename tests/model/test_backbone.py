@@ -133,3 +133,41 @@ def test_a_network_that_keeps_a_grid_from_its_first_batch_can_still_be_trained(w
     network = load_backbone(backbone(KeepsGrid), workspace, 0).network.train()
     network(torch.rand(2, 3, 16, 16)).sum().backward()
     assert network.conv.weight.grad is not None
+
+
+@pytest.mark.parametrize("how", ["whole", "layer", "memory", "statistics"])
+def test_what_an_earlier_network_learned_is_no_start_for_another(workspace, how):
+    layer, norm = nn.Linear(3 * 16 * 16, 4), nn.BatchNorm1d(4, affine=False)
+    values, whole = torch.randn(4, 3 * 16 * 16), build()
+
+    def made():
+        own = nn.Linear(3 * 16 * 16, 4)
+        if how == "memory":
+            own.weight = nn.Parameter(values)
+        shared = {"whole": whole, "layer": nn.Sequential(nn.Flatten(), layer)}
+        return shared.get(how) or nn.Sequential(
+            *(nn.Flatten(), own), *([norm] if how == "statistics" else [])
+        )
+
+    first = load_backbone(backbone(made), workspace, 0).network
+    first.to(memory_format=torch.channels_last)
+    del first
+    with pytest.raises(MritkError, match=r"net of .*: build\(\) returned .* of an earlier network"):
+        load_backbone(backbone(made), workspace, 1)
+
+
+def test_networks_may_share_constants_and_tie_their_own_weights(workspace):
+    grid = torch.arange(4.0)
+
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Linear(3 * 16 * 16, 4), nn.Linear(3 * 16 * 16, 4)
+            self.other.weight = self.one.weight
+            self.register_buffer("grid", grid, persistent=False)
+
+        def forward(self, batch):
+            return self.one(batch.flatten(1)) + self.other(batch.flatten(1)) + self.grid
+
+    for seed in range(3):
+        assert load_backbone(backbone(Tied), workspace, seed).num_features == 4

@@ -51,6 +51,14 @@ class DrawsFromNumpy(Net):
         self.conv.weight.data *= float(np.random.default_rng().normal())
 
 
+class SharesItsLayer(Net):
+    shared = nn.Conv2d(1, 4, 5, 4)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = self.shared
+
+
 class WritesIntoItsInput(Net):
     def forward(self, batch):
         return super().forward(batch.abs_() if not torch.is_grad_enabled() else batch.abs())
@@ -112,6 +120,7 @@ def mritk_backbones():
     yield plain("takes_a_batch_of_one", CentresTheBatch)
     yield plain("is_deterministic_in_evaluation", AddsNoiseAlways)
     yield plain("starts_from_the_seed", DrawsFromNumpy)
+    yield plain("is_built_anew", SharesItsLayer)
     yield plain("leaves_its_input_alone", WritesIntoItsInput)
     yield plain("gradients_reach_every_parameter", HasAnUnusedLayer)
     yield plain("stages_cover_the_network", Net, stages=two_stages)
