@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option, plugin_option, results_argument
-from mritk.cli.tell import echo, echo_json
+from mritk.cli.tell import echo, echo_json, say
+from mritk.errors import ExitCode
 
 
 @click.command()
@@ -28,7 +29,8 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
     Truncated, modified, foreign, misnamed and inconsistent files are errors: exit code 1. Failed
     and interrupted trials, trials with the same identity, files of a newer or older schema,
     leftovers and an outdated results.h5 are notes. All digests, fingerprints, splits and scores
-    are recomputed. Exit code 4: no problems, but a file is currently inaccessible.
+    are recomputed. Exit code 4: no problems, but a file is currently inaccessible. 5: no
+    trials.
     """
     from tabulate import tabulate
 
@@ -37,6 +39,9 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
 
     folder = ResultsFolder(results)
     found = diagnose(folder)
+    if not found.trials and not found.ailments:
+        say(f"mritk: no trials in {results}")
+        return ExitCode.NOTHING_TO_DO
     done = cure(folder, found) if fix else []
     after = diagnose(folder) if fix else found
     if as_json:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import UserPath, json_option
-from mritk.cli.tell import echo, echo_json
+from mritk.cli.tell import echo, echo_json, say
+from mritk.errors import ExitCode
 from mritk.text.listed import many
 
 
@@ -29,13 +30,16 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
 
     A finished trial replaces a failed one. Two finished trials with the same id but different
     results are a conflict: the first is kept, both are listed, and the exit code is 1, as for
-    truncated files. Exit code 4: a file is currently inaccessible. Kept models and explanations
-    follow their trials.
+    truncated files. Exit code 4: a file is currently inaccessible; 5: no trials. Kept models and
+    explanations follow their trials.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.merge import merge as merge_folders
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
+    if not any(asdict(done).values()):
+        say(f"mritk: no trials in {', '.join(map(str, sources))}")
+        return ExitCode.NOTHING_TO_DO
     if as_json:
         echo_json(asdict(done))
     else:

@@ -7,6 +7,7 @@ from shlex import quote
 
 from mritk.errors import UnknownName
 from mritk.files.regular_file import is_regular_file
+from mritk.store.folder import ResultsFolder
 from mritk.store.places import trial_paths, trial_place
 from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
 
@@ -37,10 +38,12 @@ def trial_file(name: str, folder: Path) -> Path:
 
     Raises:
         UnknownName: There is none, or the name begins the ids of several.
+        UsageError: There is no such folder.
         StoreError: It is the path of a file in a folder that cannot be entered.
     """
     path = _path(name, folder)
     if path is None:
+        ResultsFolder(folder).require_there()
         raise UnknownName(
             f"no trial {name!r} in {folder}; use --results for another folder; to list trials: "
             f"mritk leaderboard {quote(str(folder))} --json"

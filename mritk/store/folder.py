@@ -45,13 +45,18 @@ class ResultsFolder:
     path: Path
 
     def require_there(self) -> None:
-        """Refuse to read what is no folder.
+        """Refuse to read what is no folder, or the folder ``trials`` inside one.
 
         Raises:
-            UsageError: There is no such folder, or a file in its place.
+            UsageError: There is no such folder, or a file in its place, or its trials alone.
         """
         if self.path.is_dir():
-            return
+            above = self.path.parent if self.path.name else self.path.absolute().parent
+            if self.path.absolute().name != TRIALS or self.is_there() or not trial_paths(above):
+                return
+            raise UsageError(
+                f"{self.path} is a part of the results folder {above}; did you mean {above}?"
+            )
         if self.path.is_file():
             raise UsageError(f"{self.path} is a file, not a results folder")
         raise UsageError(

@@ -18,6 +18,7 @@ import pytest
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
 from mritk.store.doctor import cure, diagnose
+from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import SCHEMA, write_trial
 from tests.store.conftest import states
@@ -192,12 +193,34 @@ def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, fol
 
 
 @pytest.mark.parametrize("there", [[], ["trials"], ["trials", "checkpoints"]])
-def test_a_run_that_was_killed_before_its_first_trial_is_no_harm(mritk, tmp_path, there):
+def test_a_folder_without_trials_is_nothing_to_look_into_or_merge(mritk, tmp_path, there):
+    results = tmp_path / "results"
     for name in ("", *there):
-        (tmp_path / "results" / name).mkdir()
-    ended = mritk("doctor", tmp_path / "results")
-    assert (ended.code, ended.err) == (0, "")
-    assert "0 trials are intact; no problems found." in ended.out
+        (results / name).mkdir()
+    for command in (("doctor",), ("merge", "-o", tmp_path / "other")):
+        ended = mritk(command[0], results, *command[1:])
+        assert (ended.code, ended.out) == (5, "")
+        assert f"no trials in {results}" in ended.err
+
+
+def test_the_trials_of_a_results_folder_are_not_taken_for_another(mritk, folder, tmp_path):
+    trials = folder.path / "trials"
+    for command in (
+        *(("doctor", trials), ("merge", trials, "-o", tmp_path / "other"), ("status", trials)),
+        *(("leaderboard", trials), ("rescore", trials), ("differences", trials)),
+        ("verify", "aaaa", "--results", trials),
+    ):
+        ended = mritk(*command)
+        assert ended.code == 2
+        assert f"did you mean {folder.path}?" in ended.err
+
+
+def test_a_results_folder_may_be_called_trials(mritk, tmp_path, sound):
+    results = ResultsFolder(tmp_path / "trials")
+    results.require_writable()
+    assert "no trials in" in mritk("doctor", results.path).err
+    results.write(sound(id="aaaa"))
+    assert mritk("doctor", results.path).code == 0
 
 
 def test_an_interrupted_trial_is_named(mritk, folder):
