@@ -309,6 +309,8 @@ def _completed(record: Record, family: Family, options: str) -> Record:
 
 
 def _single(found: Sequence[R], what: str) -> R:
+    if len(found) > 1 and len({record.origin for record in found}) == 1:
+        raise DuplicateName(f"{found[0].origin} provides {what} twice; rename one of the two in it")
     if len(found) > 1:
         providers = " and ".join(str(record.origin) for record in found)
         first = next(record.origin.plugin for record in found if record.origin != CORE)

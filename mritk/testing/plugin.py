@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from mritk.backbone import Backbone
-from mritk.errors import Unavailable, UnknownName, UsageError
+from mritk.errors import DuplicateName, Unavailable, UnknownName, UsageError, one_line
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
 from mritk.method import Method
@@ -36,7 +36,16 @@ from mritk.records import (
 from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.testing import augmentation, executor, explainer, metric
 from mritk.testing.backbone import inspect_backbone
-from mritk.testing.check import Check, Defect, NotApplicable, UnderTest, Verdict, inspect, promises
+from mritk.testing.check import (
+    Check,
+    Defect,
+    NotApplicable,
+    State,
+    UnderTest,
+    Verdict,
+    inspect,
+    promises,
+)
 from mritk.testing.dataset import inspect_dataset
 from mritk.testing.method import inspect_method
 
@@ -113,6 +122,23 @@ def records_say_what_they_are(it: PluginUnderTest) -> None:
         raise Defect(f"{', '.join(without[:3])} without a summary; set summary='…', one line")
 
 
+def names_are_its_own(it: PluginUnderTest) -> None:
+    """No name is taken by another record of its kind, since neither could be used then."""
+    from mritk.evaluate.metrics import all_metrics
+
+    for record in it.plugin.records:
+        name, kind = name_of(record), type(record)
+        kinds = (Architecture, Alias) if kind in (Architecture, Alias) else kind
+        same = [other for other in it.registry.records(Record) if name_of(other) == name]
+        others = [other for other in same if other is not record and isinstance(other, kinds)]
+        builtin = kind is Metric and name in all_metrics()
+        if any(other.origin == record.origin for other in others):
+            raise Defect(f"it provides {kind.__name__.lower()} {name!r} twice; rename one")
+        if others or builtin:
+            owner = "mritk" if builtin else others[0].origin
+            raise Defect(f"the name {name!r} is taken by {owner}; choose another")
+
+
 def aliases_lead_somewhere(it: PluginUnderTest) -> None:
     """The target of every alias exists."""
     for alias in it.given(Alias):
@@ -180,7 +206,13 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
     if isinstance(record, Architecture):
         yield from inspect_backbone(Backbone(record), workspace)
     elif isinstance(record, Weights):
-        backbone = registry.backbone(name_of(record))
+        try:
+            backbone = registry.backbone(name_of(record))
+        except UsageError as error:  # that a name is taken is told of the plugin
+            state: State = "n/a" if isinstance(error, DuplicateName) else "failed"
+            subject = f"backbone {name_of(record)}"
+            yield Verdict(subject, "weights are of an architecture", state, one_line(error))
+            return
         yield from inspect_backbone(backbone, workspace, weights_only=True)
     elif isinstance(record, Dataset):
         yield from inspect_dataset(record, workspace)

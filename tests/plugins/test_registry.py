@@ -200,6 +200,12 @@ def test_a_plugin_that_was_asked_for_never_fails_silently(tmp_path):
 # -- looking up ------------------------------------------------------------------------------------
 
 
+def test_one_plugin_with_a_name_twice_is_told_to_rename_one(registry):
+    registry.register(plugin_of(augmentations=[Augmentation("blur", None)] * 2), Origin("one"))
+    with pytest.raises(DuplicateName, match=r"one provides .*'blur' twice; rename one .* it$"):
+        registry.augmentation("blur")
+
+
 def test_two_plugins_with_one_name_are_an_error_that_lists_both(registry):
     for name in ("one", "two"):
         registry.register(

@@ -12,7 +12,7 @@ from mritk.errors import UnknownName
 from mritk.plugins.registry import Registry
 from mritk.testing.check import Defect, NotApplicable, inspect, require_conformity
 from mritk.testing.metric import MetricUnderTest, measures_regions_of_any_form
-from mritk.testing.plugin import inspect_named
+from mritk.testing.plugin import PluginUnderTest, inspect_named, names_are_its_own
 
 BROKEN = Path(__file__).parent / "broken"
 ALONE = {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -144,6 +144,36 @@ def mritk_protocols():
         for plugins in ([], [written(tmp_path, odd)])
     )
     assert with_odd == plain
+
+
+@pytest.mark.parametrize(
+    ("hook", "records", "said"),
+    [
+        ("backbones", "Architecture('small_cnn', None)", "'small_cnn' is taken by mritk-bench"),
+        ("backbones", "Alias('small_cnn', 'x')", "'small_cnn' is taken by mritk-bench"),
+        ("augmentations", "Augmentation('none', None)", "'none' is taken by mritk-bench"),
+        ("metrics", "Metric('accuracy', 'a', True, None)", "'accuracy' is taken by mritk; choose"),
+        ("backbones", "*[Architecture('two', None)] * 2", "it provides architecture 'two' twice"),
+    ],
+)
+def test_a_name_that_is_taken_is_a_defect_of_the_plugin(hook, records, said, tmp_path):
+    (tmp_path / "clash.py").write_text(
+        "from mritk import Alias, Architecture, Augmentation, Metric, hookimpl\n\n"
+        f"@hookimpl\ndef mritk_{hook}():\n    return [{records}]\n"
+    )
+    registry = Registry.load([str(tmp_path / "clash.py")], {})
+    with pytest.raises(Defect, match=said):
+        names_are_its_own(PluginUnderTest(registry.plugins[-1], registry))
+
+
+def test_weights_of_no_architecture_are_a_defect_and_end_no_check(tmp_path, workspace):
+    (tmp_path / "lost.py").write_text(
+        "from mritk import Weights, hookimpl\n\n@hookimpl\ndef mritk_backbones():\n"
+        "    yield Weights('nowhere', 'x', None)\n"
+    )
+    registry = Registry.load([str(tmp_path / "lost.py")], ALONE)
+    found = list(inspect_named("lost", registry, workspace))
+    assert ("failed", "unknown backbone 'nowhere@x'") in [(v.state, v.reason[:28]) for v in found]
 
 
 def test_a_measure_that_is_infinite_of_empty_regions_is_told_to_return_nan():
