@@ -10,6 +10,7 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     UnderTest,
+    equal,
     is_sent_to_workers,
     promises,
     ranks_of,
@@ -96,12 +97,12 @@ def is_a_function_of_its_generator(it: AugmentationUnderTest) -> None:
             random.seed(seed)
             np.random.seed(seed)
             before = torch.get_rng_state()
-            if not torch.equal(first, it.apply(batch.clone(), seed)):
+            if not equal(first, it.apply(batch.clone(), seed)):
                 raise Defect(
                     "two calls with the same generator differ; use generator=generator, never "
                     "the global state of torch, numpy or Python"
                 )
-            if not torch.equal(before, torch.get_rng_state()):
+            if not equal(before, torch.get_rng_state()):
                 raise Defect("it uses torch's global random state; pass generator=generator")
 
 
@@ -129,13 +130,12 @@ def keeps_images_apart(it: AugmentationUnderTest) -> None:
 
 def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
     """The batch that goes in is the same afterwards."""
-    import torch
 
     for batch in it.usual():
         for seed in SEEDS:
             given = batch.clone()
             it.apply(given, seed)
-            if not torch.equal(given, batch):
+            if not equal(given, batch):
                 raise Defect("it modifies its input, which may be the stored image; copy it first")
 
 

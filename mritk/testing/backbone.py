@@ -15,6 +15,7 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
+    equal,
     promises,
     require_conformity,
     require_pickle,
@@ -60,9 +61,8 @@ def takes_a_batch_of_one(it: BackboneUnderTest) -> None:
 
 def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
     """Two passes in evaluation mode are equal bit for bit."""
-    import torch
 
-    if not torch.equal(it.usual, it.features(it.batch)):
+    if not equal(it.usual, it.features(it.batch)):
         raise Defect(
             "two passes in evaluation mode differ; is there dropout or a random draw that "
             "ignores self.training?"
@@ -71,10 +71,9 @@ def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
 
 def starts_from_the_seed(it: BackboneUnderTest) -> None:
     """Two networks built from one seed of torch are equal."""
-    import torch
 
     first, second = it.network.state_dict(), it.build().state_dict()
-    different = [name for name in first if not torch.equal(first[name], second[name])]
+    different = [name for name in first if not equal(first[name], second[name])]
     if different:
         raise Defect(
             f"two networks built after torch.manual_seed(0) differ in {different[0]}; initialise "
@@ -102,7 +101,7 @@ def leaves_its_input_alone(it: BackboneUnderTest) -> None:
     batch = it.batch.clone()
     with torch.no_grad():
         it.network(batch)
-    if not torch.equal(batch, it.batch):
+    if not equal(batch, it.batch):
         raise Defect("the network modifies its input; its first layer must not be in-place")
 
 
@@ -152,7 +151,7 @@ def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
         other = it.build(seed=1).eval()
         load_proven(other, weights_from_file(it.record.architecture, path), it.workspace)
     with torch.no_grad():
-        if not torch.equal(other(it.batch), it.usual):
+        if not equal(other(it.batch), it.usual):
             raise Defect(
                 "after loading its own state dict, the features differ; they depend on state "
                 "that is neither a parameter nor a buffer"

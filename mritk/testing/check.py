@@ -112,6 +112,17 @@ def require_conformity(verdicts: Iterable[Verdict]) -> None:
         raise Nonconforming(f"{len(failed)} of {len(verdicts)} checks failed\n" + "\n".join(lines))
 
 
+def equal(first: Any, second: Any) -> bool:
+    """Tell whether two arrays, or two tensors, are equal.
+
+    NaN equals NaN: that there is any is a defect of its own, and no reason to suspect others.
+    """
+    if first.shape != second.shape:
+        return False
+    nan = (first != first) & (second != second)  # noqa: PLR0124 - of both libraries, any dtype
+    return bool(((first == second) | nan).all())
+
+
 def ranks_of(record: Any) -> tuple[int, ...]:
     """Return the declared numbers of spatial dimensions that mritk has data of."""
     ranks = tuple(dims for dims in record.spatial_dims if has_grid(dims))

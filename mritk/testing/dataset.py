@@ -20,6 +20,7 @@ from mritk.testing.check import (
     NotApplicable,
     UnderTest,
     Verdict,
+    equal,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -75,7 +76,7 @@ def opens_the_same_twice(it: DatasetUnderTest) -> None:
     first, second = it.samples, it.open()
     for column in ("ids", "targets", "patients", "sites", "sources", "splits"):
         one, two = getattr(first, column), getattr(second, column)
-        if not np.array_equal(np.asarray(one), np.asarray(two)):
+        if not equal(np.asarray(one), np.asarray(two)):
             raise Defect(
                 f"column {column} differs between two openings; sort folder listings and sets, "
                 "and use a fixed seed for random numbers"
@@ -128,7 +129,7 @@ def reading_twice_gives_the_same(it: DatasetUnderTest) -> None:
     with ThreadPoolExecutor(4) as pool:
         again = list(pool.map(it.samples.read, rows[::-1]))[::-1]
     for row, first, second in zip(rows, it.arrays, again, strict=True):
-        if not np.array_equal(first, second):
+        if not equal(first, np.asarray(second)):
             raise Defect(
                 f"sample {it.samples.ids[row]} differs when read again from another thread; do "
                 "not share open files or buffers between calls"
@@ -142,7 +143,7 @@ def opening_again_reads_the_same(it: DatasetUnderTest) -> None:
         raise NotApplicable("a second opening gives different samples")
     for row, first in zip(it.rows, it.arrays, strict=True):
         same = it.samples.content(row) == second.content(row)
-        if same and not np.array_equal(first, second.read(row)):
+        if same and not equal(first, np.asarray(second.read(row))):
             raise Defect(
                 f"sample {it.samples.ids[row]} differs after a second opening, but its digest is "
                 "the same; Samples(digest=…) must depend on everything that affects the array"
@@ -161,7 +162,7 @@ def options_stand_in_the_digests(it: DatasetUnderTest) -> None:
     at = {digest: row for row, digest in enumerate(plain.contents)}
     for row, array in zip(it.rows, it.arrays, strict=True):
         same = at.get(it.samples.content(row))
-        if same is not None and not np.array_equal(array, plain.read(same)):
+        if same is not None and not equal(array, np.asarray(plain.read(same))):
             raise Defect(
                 f"sample {it.samples.ids[row]} differs from that without options, but its digest "
                 "is the same; Samples(digest=…) must depend on every option that affects the array"
@@ -225,7 +226,7 @@ def digests_tell_contents_apart(it: DatasetUnderTest) -> None:
         digest, again = it.samples.content(row), it.samples.content(row)
         if not SHA256.fullmatch(digest) or digest != again:
             raise Defect(f"the digest of {it.samples.ids[row]} is not a stable SHA-256: {digest!r}")
-        if not np.array_equal(seen.setdefault(digest, array), array):
+        if not equal(seen.setdefault(digest, array), array):
             raise Defect(
                 f"{it.samples.ids[row]} has the digest of a different sample; they would count as "
                 "duplicates"

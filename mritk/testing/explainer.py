@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mritk.records import Explainer
-from mritk.testing.check import Defect, UnderTest, is_sent_to_workers, promises, ranks_of
+from mritk.testing.check import Defect, UnderTest, equal, is_sent_to_workers, promises, ranks_of
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ def the_same_input_has_the_same_attribution(it: ExplainerUnderTest) -> None:
         case = it.case(dims)
         first = it.explain(*case)
         torch.manual_seed(99)
-        if not torch.equal(first, it.explain(*case)):
+        if not equal(first, it.explain(*case)):
             raise Defect("two calls differ; use a generator with a fixed seed")
 
 
@@ -101,14 +101,13 @@ def keeps_images_apart(it: ExplainerUnderTest) -> None:
 
 def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
     """Weights, gradients, training mode and hooks of the network, and the batch, are as before."""
-    import torch
 
     for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
         before = _state(network)
         given = batch.clone()
         it.record.explain(network, given, outputs)
-        if not torch.equal(given, batch):
+        if not equal(given, batch):
             raise Defect("it modifies the batch; copy it first")
         for what, value in _state(network).items():
             if value != before[what]:

@@ -18,6 +18,7 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
+    equal,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -73,7 +74,7 @@ def never_sees_the_test_part(it: MethodUnderTest) -> None:
     mixed = replace(
         mislabelled(samples, TEST), read=lambda i: other.read(i) if i in TEST else samples.read(i)
     )
-    if not np.array_equal(it.trained_and_scored(mixed, VAL), it.val_reference):
+    if not equal(it.trained_and_scored(mixed, VAL), it.val_reference):
         raise Defect("the model depends on the test samples; use only setup.train and setup.val")
 
 
@@ -92,7 +93,7 @@ def never_looks_at_labels_to_predict(it: MethodUnderTest) -> None:
     samples = it.samples()
     wrong = replace(mislabelled(samples, np.concatenate([TRAIN, VAL, TEST])), patients=None)
     together = it.scores(it.undisturbed, samples, TEST)
-    if not np.array_equal(together, it.scores(it.undisturbed, wrong, TEST)):
+    if not equal(together, it.scores(it.undisturbed, wrong, TEST)):
         raise Defect("predict() depends on the labels of the subset")
     alone = it.scores(it.undisturbed, samples, TEST[:1])
     if samples.read_target is not None:
@@ -120,7 +121,7 @@ def the_seed_decides(it: MethodUnderTest) -> None:
     random.seed(seed)
     np.random.seed(seed)
     again = it.trained_and_scored(it.samples(), np.concatenate([VAL, TEST]))
-    if not np.array_equal(first, again):
+    if not equal(first, again):
         raise Defect(
             "two trainings with the same seed differ; derive every generator from setup.seed "
             "(mritk.train and torch.Generator), and use no global random state"
@@ -140,7 +141,7 @@ def resumes_exactly_after_a_stop(it: MethodUnderTest) -> None:
             numbers = [epoch.epoch for epoch in resumed.epochs]
             if numbers != [epoch.epoch for epoch in whole.epochs]:
                 raise Defect(f"interrupted in epoch {stop}, its final history is {numbers}")
-            if not np.array_equal(it.scores(resumed, samples, rows), it.reference):
+            if not equal(it.scores(resumed, samples, rows), it.reference):
                 raise Defect(
                     f"interrupted in epoch {stop} of {count} and resumed, the scores differ; the "
                     "checkpoint must contain everything that the next step depends on"

@@ -9,7 +9,7 @@ import numpy as np
 from mritk.evaluate.examples import COUNT, example
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
-from mritk.testing.check import Defect, NotApplicable, UnderTest, promises
+from mritk.testing.check import Defect, NotApplicable, UnderTest, equal, promises
 
 TABLES = range(4)
 CLOSE = 1e-6
@@ -90,7 +90,7 @@ def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
     many = it.record.resample(Resamples(targets, scores, np.arange(COUNT), weights))
     each = [it.value(targets, scores, row.astype(np.float64)) for row in weights]
     for at_once, alone in zip(many, each, strict=True):
-        if not math.isclose(at_once, alone, rel_tol=1e-4, abs_tol=1e-5):
+        if not _same(at_once, alone, 1e-4, 1e-5):
             raise Defect(f"resampled returns {at_once:.6g}, the function {alone:.6g}")
 
 
@@ -121,17 +121,16 @@ def leaves_its_input_alone(it: MetricUnderTest) -> None:
         table = it.table(seed)
         before = [column.copy() for column in table]
         it.record.compute(*table)
-        if not all(
-            np.array_equal(a, b, equal_nan=True) for a, b in zip(before, table, strict=True)
-        ):
+        if not all(equal(a, b) for a, b in zip(before, table, strict=True)):
             raise Defect("it modifies the stored predictions; copy them first")
 
 
 CHECKS = promises(__name__)
 
 
-def _same(first: float, second: float) -> bool:
-    return math.isclose(first, second, rel_tol=CLOSE, abs_tol=CLOSE)
+def _same(first: float, second: float, of_it: float = CLOSE, at_least: float = CLOSE) -> bool:
+    undefined = math.isnan(first) and math.isnan(second)
+    return undefined or math.isclose(first, second, rel_tol=of_it, abs_tol=at_least)
 
 
 def check_metric(metric: Metric) -> None:

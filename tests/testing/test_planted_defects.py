@@ -106,6 +106,71 @@ def test_an_explainer_that_leaves_a_hook_of_any_kind_is_told(leave):
         explainer.leaves_the_network_as_it_was(under_test)
 
 
+NAN = """
+from dataclasses import dataclass, replace
+from mritk import Augmentation, Dataset, Explainer, Method, Metric, hookimpl
+from mritk.testing.tiny import tiny_samples
+
+def of_batch(*given):
+    return next(one for one in given if hasattr(one, "new_full")) * float("nan")
+
+def no_number(*given):
+    return float("nan")
+
+def opened(workspace):
+    samples = tiny_samples()
+    return replace(samples, read=lambda i: samples.read(i) * float("nan"))
+
+@dataclass(frozen=True)
+class Nothing:
+    def predict(self, subset):
+        import numpy as np
+        return np.full(subset.samples.task.score_shape(len(subset)), np.nan)
+
+def fit(setup):
+    return Nothing()
+
+@hookimpl
+def mritk_augmentations():
+    yield Augmentation("augmentation", of_batch)
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("dataset", opened, sources=("us",), license="private")
+
+@hookimpl
+def mritk_metrics():
+    yield Metric("metric", "metric", True, no_number, bounds=(0, 1))
+
+@hookimpl
+def mritk_explainers():
+    yield Explainer("explainer", of_batch)
+
+@hookimpl
+def mritk_methods():
+    yield Method("method", fit, Nothing, uses_backbone=False, uses_augmentation=False)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("augmentation", "keeps_shape_dtype_and_device"),
+        ("dataset", "samples_are_what_is_declared"),
+        ("metric", "value_lies_within_its_bounds"),
+        ("explainer", "attributions_have_the_shape_of_the_input"),
+        ("method", "scores_have_the_shape_of_the_task"),
+    ],
+)
+def test_nan_where_a_number_should_be_is_no_sign_of_other_defects(name, check, tmp_path, workspace):
+    from mritk.plugins.registry import Registry
+
+    (tmp_path / "nan.py").write_text(NAN)
+    plugins = [str(tmp_path / "nan.py")]
+    registry = Registry.load(plugins, {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    assert failed(registry, name, workspace) == [check]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_good_one_passes_every_check(kind, registries, workspace):
