@@ -48,7 +48,10 @@ class AugmentationUnderTest(UnderTest[Augmentation]):
 
         if self.record.apply is None:
             raise NotApplicable("it does not change images")
-        return self.record.apply(batch, torch.Generator().manual_seed(seed))
+        found = self.record.apply(batch, torch.Generator().manual_seed(seed))
+        if not isinstance(found, torch.Tensor):
+            raise Defect(f"it returns {type(found).__name__}, not a tensor")
+        return found
 
 
 def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
@@ -75,7 +78,7 @@ def takes_every_batch_it_declares(it: AugmentationUnderTest) -> None:
                 for layout in (batch, batch.transpose(-1, -2).contiguous().transpose(-1, -2)):
                     try:
                         found = it.apply(layout.clone(), 0)
-                    except NotApplicable:
+                    except (NotApplicable, Defect):
                         raise
                     except Exception as error:
                         raise Defect(f"a batch {tuple(batch.shape)} fails: {error}") from error

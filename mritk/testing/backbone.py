@@ -191,7 +191,7 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
         try:
             known = side == (contract.size or ANY_SIDE)
             widths.add((it.usual if known else it.features(it.inputs(side))).shape[1])
-        except NotApplicable:
+        except (NotApplicable, Defect):
             raise
         except Exception as error:
             raise Defect(

@@ -83,9 +83,17 @@ def promises(module: str) -> tuple[Check, ...]:
 
 
 def inspect(subject: str, checks: Sequence[Check], under_test: Any) -> Iterator[Verdict]:
-    """Yield the verdict of each check; an exception that no check expects is a defect too."""
+    """Yield the verdict of each check; an exception that no check expects is a defect too.
+
+    What several checks run into is told once; the promises of the others were not tested.
+    """
+    told: dict[str, str] = {}
     for check in checks:
-        yield _judge(subject, check, under_test)
+        found = _judge(subject, check, under_test)
+        if found.state == "failed" and told.setdefault(found.reason, found.check) != found.check:
+            reason = f"not tested, for the reason told of {told[found.reason]!r}"
+            found = Verdict(subject, found.check, "n/a", reason)
+        yield found
 
 
 def _judge(subject: str, check: Check, under_test: Any) -> Verdict:

@@ -40,7 +40,12 @@ class ExplainerUnderTest(UnderTest[Explainer]):
         self, network: torch.nn.Module, batch: torch.Tensor, outputs: torch.Tensor
     ) -> torch.Tensor:
         """Explain a copy of the batch."""
-        return self.record.explain(network, batch.clone(), outputs.clone())
+        import torch
+
+        found = self.record.explain(network, batch.clone(), outputs.clone())
+        if not isinstance(found, torch.Tensor):
+            raise Defect(f"it returns {type(found).__name__}, not a tensor")
+        return found
 
 
 def attributions_have_the_shape_of_the_input(it: ExplainerUnderTest) -> None:

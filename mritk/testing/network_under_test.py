@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mritk.backbone import Backbone
+from mritk.errors import Unavailable
 from mritk.files.workspace import Workspace
 from mritk.images.grid import Grid, Size
 from mritk.testing.check import Defect, NotApplicable, UnderTest
@@ -34,7 +35,12 @@ class BackboneUnderTest(UnderTest[Backbone]):
 
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            network = self.record.architecture.build()
+            try:
+                network = self.record.architecture.build()
+            except Unavailable:
+                raise
+            except (Exception, SystemExit) as error:
+                raise Defect(f"it cannot be built: {type(error).__name__}: {error}") from error
         if not isinstance(network, torch.nn.Module):
             raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
         return network

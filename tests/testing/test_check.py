@@ -38,6 +38,33 @@ def stumbles(subject):
     raise KeyError("x")
 
 
+BROKEN_AT_ONCE = """
+from dataclasses import replace
+from mritk import Architecture, Dataset, InputContract, hookimpl
+from mritk.testing.tiny import tiny_samples
+
+def no_ids(workspace):
+    return replace(tiny_samples(), ids=["a"] * 36)
+
+def read(i):
+    raise ValueError("torn")
+
+def torn(workspace):
+    return replace(tiny_samples(), read=read)
+
+def build(n_classes):
+    pass
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("no_ids", no_ids, sources=("us",), license="private")
+    yield Dataset("torn", torn, sources=("us",), license="private")
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture("of_classes", build, InputContract(32))
+"""
+
 CHECKS = (is_fine, is_even, is_asked, is_here, stumbles)
 
 
@@ -49,6 +76,30 @@ def test_a_check_has_four_ways_to_end_and_an_unexpected_exception_is_a_defect():
         ("is here", "skipped", "no file net.pt"),
         ("stumbles", "failed", "KeyError: 'x'"),
     ]
+
+
+def test_what_several_checks_run_into_is_told_once():
+    def limps(subject):
+        raise KeyError("x")
+
+    found = list(inspect("it", (stumbles, is_fine, limps), None))
+    assert [v.state for v in found] == ["failed", "passed", "n/a"]
+    assert found[2].reason == "not tested, for the reason told of 'stumbles'"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("no_ids", "cannot be opened: DataError: sample ids must be unique"),
+        ("torn", "sample image-000 cannot be read: ValueError: torn"),
+        ("of_classes", "cannot be built: TypeError: "),
+    ],
+)
+def test_what_cannot_be_opened_read_or_built_is_told_in_one_line(name, told, tmp_path, workspace):
+    (tmp_path / "sample.py").write_text(BROKEN_AT_ONCE)
+    registry = Registry.load([str(tmp_path / "sample.py")], ALONE)
+    (one,) = [v for v in inspect_named(name, registry, workspace) if v.state == "failed"]
+    assert told in one.reason
 
 
 def test_all_defects_are_listed_at_once():
