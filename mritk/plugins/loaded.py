@@ -74,6 +74,12 @@ def place_of(error: BaseException, home: str = "") -> str:
     return f"{Path(outside[-1].filename).name} line {outside[-1].lineno}" if outside else ""
 
 
+def place_of_function(function: Callable[..., object]) -> str:
+    """Return ``FILE line N`` of a function; empty for what has no lines."""
+    code = getattr(function, "__code__", None)
+    return f"{Path(code.co_filename).name} line {code.co_firstlineno}" if code else ""
+
+
 def home_of(function: Callable[..., object]) -> str:
     """Return the file of a function's module, or the folder of its package; empty for mritk's."""
     from mritk.files.code_state import source_file

@@ -13,13 +13,13 @@ import pluggy
 
 import mritk
 from mritk import records
-from mritk.errors import HookError, Unavailable
+from mritk.errors import HookError, Unavailable, one_line
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
-from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
+from mritk.plugins.loaded import LoadedPlugin, explain_failure, place_of_function, reason_of
 from mritk.plugins.trace import Trace
 from mritk.records import Augmentation, Family, Origin, Record, Weights
 
@@ -103,7 +103,8 @@ class LoadedPlugins:
             self.register(candidate.plugin(), candidate.origin)
             self.plugins[-1] = replace(self.plugins[-1], asked=candidate.asked)
         except (Exception, SystemExit) as error:
-            reason = str(error) if isinstance(error, HookError) else reason_of(error, "at import")
+            is_whole = isinstance(error, (HookError, pluggy.PluginValidationError))
+            reason = one_line(error) if is_whole else reason_of(error, "at import")
             loaded = LoadedPlugin(candidate.origin, error=reason, asked=candidate.asked)
             self.plugins.append(loaded)
             if candidate.requested or self.strict:
@@ -129,8 +130,7 @@ class LoadedPlugins:
         hookspecs.require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
-            self._manager.register(plugin, origin.plugin)
-            self._manager.check_pending()
+            self._admit(plugin, origin)
             hooks = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
             if not hooks:
                 raise TypeError("it implements no mritk hook (is @hookimpl missing?)")
@@ -143,6 +143,17 @@ class LoadedPlugins:
         self.plugins.append(loaded)
         return loaded
 
+    def _admit(self, plugin: object, origin: Origin) -> None:
+        """Have pluggy take the hooks of a plugin, or say what is wrong with them."""
+        try:
+            self._manager.register(plugin, origin.plugin)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            from mritk.plugins.misfit import misfit_of
+
+            said = misfit_of(plugin, self._manager) or str(error)
+            raise pluggy.PluginValidationError(plugin, said) from error
+
     def _records_of(self, plugin: object, origin: Origin) -> Iterable[Record]:
         for noun, kinds in NOUNS.items():
             hook = f"mritk_{noun}"
@@ -153,10 +164,20 @@ class LoadedPlugins:
                     records = self.call(implementation, {})
                 except (Exception, SystemExit) as error:
                     raise HookError(reason_of(error, f"in {hook}")) from error
+                place = place_of_function(implementation.function)
+                if records is not None and not isinstance(records, Iterable):
+                    raise HookError(
+                        f"TypeError: {hook} returns {type(records).__name__}, not several records "
+                        f"({place}); write 'yield' instead of 'return'"
+                    )
                 for record in records or ():
                     if not isinstance(record, kinds):
                         expected = " or ".join(kind.__name__ for kind in kinds)
-                        raise HookError(f"TypeError: {hook} yields {expected}, not {record!r}")
+                        what = type(record).__name__
+                        found = what if isinstance(record, Record) else repr(record)
+                        raise HookError(
+                            f"TypeError: {hook} yields {expected}, not {found} ({place})"
+                        )
                     yield replace(record, origin=origin)
 
     def origin_of(self, implementation: pluggy.HookImpl) -> Origin:

@@ -72,10 +72,13 @@ HEAVY = (
     "matplotlib",
 )
 LOAD = """
-import sys
+import contextlib, io, os, sys
 from mritk.plugins.registry import Registry
-Registry.load([sys.argv[1]])
-print(*[name for name in sys.argv[2:] if name in sys.modules])
+with contextlib.redirect_stdout(io.StringIO()) as printed:
+    Registry.load([sys.argv[1]])
+print(ascii(printed.getvalue().strip()))
+print(*[name for name in sys.argv[2:] if name in sys.modules], flush=True)
+os._exit(0)
 """
 
 
@@ -110,9 +113,12 @@ def loads_without_heavy_libraries(it: PluginUnderTest) -> None:
         # A process that a signal ends says nothing.
         said = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}, no message"]
         raise Defect(f"it does not load by itself: {said[-1]}")
-    if ended.stdout.strip():
-        found = ", ".join(ended.stdout.split())
+    printed, heavy = ended.stdout.splitlines()[-2:]
+    if heavy:
+        found = ", ".join(heavy.split())
         raise Defect(f"loading it imports {found}; import it inside the functions that use it")
+    if printed != "''":
+        raise Defect(f"loading it prints {printed}, which would be in the output of every command")
 
 
 def records_say_what_they_are(it: PluginUnderTest) -> None:

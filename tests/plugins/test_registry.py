@@ -144,15 +144,21 @@ BROKEN = {
     ),
     "yields something else": (
         "from mritk import hookimpl\n@hookimpl\ndef mritk_datasets():\n    yield 'phantom'",
-        "TypeError: mritk_datasets yields Dataset or DatasetFamily, not 'phantom'",
+        "TypeError: mritk_datasets yields Dataset or DatasetFamily, not 'phantom' (acme.py line 2)",
+    ),
+    "returns a record": (
+        "from mritk import Alias, hookimpl\n@hookimpl\ndef mritk_backbones():\n"
+        "    return Alias('a', 'b')",
+        "TypeError: mritk_backbones returns Alias, not several records (acme.py line 2); write "
+        "'yield' instead of 'return'",
     ),
     "knows a hook that we do not": (
         "from mritk import hookimpl\n@hookimpl\ndef mritk_datsets():\n    yield 1",
-        "unknown hook 'mritk_datsets'",
+        "unknown hook 'mritk_datsets' (acme.py line 2); did you mean mritk_datasets?",
     ),
     "wants an argument that we do not give": (
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch, colour):\n    pass",
-        "colour",
+        "mritk_epoch_end has no argument 'colour' (acme.py line 2); it may take trial, epoch",
     ),
     "implements nothing": ("x = 1", "implements no mritk hook"),
 }

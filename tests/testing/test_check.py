@@ -179,6 +179,16 @@ def test_a_plugin_whose_process_dies_without_a_word_is_told_with_its_exit_code(t
     )
 
 
+def test_a_plugin_that_prints_as_it_loads_is_not_told_that_it_imports_its_words(
+    tmp_path, workspace
+):
+    registry = Registry.load([written(tmp_path, "print('torch is not here')")], ALONE)
+    found = {v.check: v.reason for v in inspect_named("sample", registry, workspace)}
+    assert found["loads without heavy libraries"] == (
+        "loading it prints 'torch is not here', which would be in the output of every command"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["'nonsense = 1'", "open('/nowhere').read()"])
 def test_a_method_is_checked_whatever_other_plugins_have_for_protocols(
