@@ -41,7 +41,7 @@ class CacheFolder:
 
 @click.group()
 def cache() -> None:
-    """Show or clear mritk's cached data: decoded images, features, audits, generated datasets.
+    """Show or clear mritk's cached data (decoded images, features, audits) and that of plugins.
 
     Results do not depend on it. Pretrained weights are in the caches of the libraries
     that download them (Hugging Face, torch).
@@ -73,7 +73,7 @@ def list_command(as_json: bool) -> int:
 
 @cache.command("clear")
 @click.argument("names", nargs=-1, metavar="[FOLDER]…")
-@click.option("--all", "everything", is_flag=True, help="All that mritk itself made.")
+@click.option("--all", "everything", is_flag=True, help="All that mritk made; nothing of plugins.")
 @click.option("--unfinished", is_flag=True, help="Only incomplete files of killed processes.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, yes: bool) -> int:

@@ -103,6 +103,11 @@ def test_clear_all_spares_what_mritk_did_not_make(mritk, home):
     assert "thesis" not in names(home)
 
 
+def test_the_help_promises_to_clear_nothing_that_only_goes_by_name(mritk):
+    assert "generated datasets" not in mritk("cache", "--help").out
+    assert "nothing of plugins" in " ".join(mritk("cache", "clear", "--help").out.split())
+
+
 def test_all_that_mritk_makes_is_known_to_clear():
     root = Path(mritk.__file__).parents[1]
     code = [path.read_text() for path in (root / "mritk").rglob("*.py")]
