@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SEEDS = range(6)  # an augmentation may leave an image as it is now and then
 SIDES = {2: ((32, 32), (40, 33)), 3: ((16, 16, 16), (12, 16, 20))}
 CLOSE = 1e-5
+BEYOND = 0.5  # of the range of pixels; noise and interpolation overshoot a little
 
 
 class AugmentationUnderTest(UnderTest[Augmentation]):
@@ -69,6 +70,19 @@ def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
                 raise Defect("some pixels become NaN or infinite")
 
 
+def values_stay_those_of_pixels(it: AugmentationUnderTest) -> None:
+    """What is normalised afterwards is about in [0, 1], as without augmentation."""
+    for batch in it.usual():
+        for seed in SEEDS:
+            found = it.apply(batch.clone(), seed)
+            low, high = float(found.min()), float(found.max())
+            if low < -BEYOND or high > 1 + BEYOND:
+                raise Defect(
+                    f"pixels in [0, 1] become {low:.3g} to {high:.3g}, which the input contract "
+                    "does not expect; scale or clamp them to [0, 1]"
+                )
+
+
 def takes_every_batch_it_declares(it: AugmentationUnderTest) -> None:
     """One image or five, grey or colour, square or not, in any layout of memory."""
     for dims in ranks_of(it.record):
@@ -107,6 +121,21 @@ def is_a_function_of_its_generator(it: AugmentationUnderTest) -> None:
                 )
             if not equal(before, torch.get_rng_state()):
                 raise Defect("it uses torch's global random state; pass generator=generator")
+
+
+def draws_for_each_image(it: AugmentationUnderTest) -> None:
+    """Equal images of a batch differ afterwards, if what is done to them is drawn at all."""
+    for batch in it.usual():
+        alike = batch[:1].expand_as(batch)
+        found = [it.apply(alike.clone(), seed) for seed in SEEDS for _ in range(2)]
+        if not all(map(equal, found[::2], found[1::2])):
+            raise NotApplicable("it is no function of its generator")
+        within = max(float((one - one[:1]).abs().max()) for one in found)
+        between = max(float((one - found[0]).abs().max()) for one in found)
+        if within <= CLOSE < between:
+            raise Defect(
+                "all images of a batch get the same draw; draw len(images) numbers, one for each"
+            )
 
 
 def keeps_images_apart(it: AugmentationUnderTest) -> None:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from mritk.data.one_name import require_distinct_classes
 from mritk.data.samples import Samples
 from mritk.errors import DataError, Unavailable
 from mritk.files.workspace import Workspace
@@ -232,6 +233,16 @@ def every_class_has_samples(it: DatasetUnderTest) -> None:
     empty = [name for i, name in enumerate(task.classes) if not (it.samples.targets == i).any()]
     if empty:
         raise Defect(f"class {empty[0]} has no sample, so class-averaged metrics are undefined")
+
+
+def classes_have_names_of_their_own(it: DatasetUnderTest) -> None:
+    """Classes differ in more than their spelling, and none stands for a missing label."""
+    if not it.samples.task.classes:
+        raise NotApplicable(f"the dataset has {it.samples.task.describe()}")
+    try:
+        require_distinct_classes(it.samples, it.record.name)
+    except DataError as error:
+        raise Defect(str(error)) from error
 
 
 def digests_tell_contents_apart(it: DatasetUnderTest) -> None:

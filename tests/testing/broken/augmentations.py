@@ -22,6 +22,14 @@ def halves_the_precision(images, generator):
     return good(images, generator).half()
 
 
+def standardises(images, generator):
+    return 5 * good(images, generator) - 2.5
+
+
+def draws_once(images, generator):
+    return images * (1 - 0.1 * torch.rand(1, generator=generator).to(images))
+
+
 def takes_square_images_only(images, generator):
     return (images + 0.1 * _strength(images, generator) * images.transpose(-1, -2)).clamp(0, 1)
 
@@ -43,6 +51,8 @@ def mritk_augmentations():
     plain = partial(Augmentation, spatial_dims=(2,), summary="breaks one promise")
     yield plain("good", good)
     yield plain("keeps_shape_dtype_and_device", halves_the_precision)
+    yield plain("values_stay_those_of_pixels", standardises)
+    yield plain("draws_for_each_image", draws_once)
     yield plain("takes_every_batch_it_declares", takes_square_images_only)
     yield plain("is_a_function_of_its_generator", draws_from_the_global_state)
     yield plain("keeps_images_apart", mixes_images)

@@ -102,6 +102,10 @@ def open_with_an_empty_class(workspace):
     return samples(task=Classification(("a", "b", "c")))
 
 
+def open_with_two_spellings(workspace):
+    return samples(task=Classification(("a", "A")))
+
+
 def read_a_smaller_map(i):
     return (IMAGES[i][:8] > 127).astype(np.uint8)
 
@@ -139,6 +143,7 @@ def mritk_datasets():
     yield plain("opening_again_reads_the_same", open_with_another_window)
     yield plain("samples_are_what_is_declared", open_12_bit)
     yield plain("every_class_has_samples", open_with_an_empty_class)
+    yield plain("classes_have_names_of_their_own", open_with_two_spellings)
     yield plain("label_maps_lie_on_their_samples", open_with_smaller_maps)
     yield plain("digests_tell_contents_apart", open_one_digest)
     yield plain("heeds_offline", open_online)
