@@ -52,10 +52,10 @@ class Metric(Record):
         label: Column heading in tables.
         higher_is_better: Direction; None: not used for ranking.
         function: Takes targets (N,), scores (logits (N, classes) or values (N,)) and weights (N,)
-            float64, like scikit-learn's ``sample_weight``; returns the value, NaN if undefined,
-            or raises :class:`Undefined` with the reason. With ``per_class`` it returns one value
-            per class, of which the metric is the mean. Not given, with ``measure``: the mean over
-            cases of each region, and then over regions.
+            float64, like scikit-learn's ``sample_weight``, all read-only; returns the value, NaN
+            if undefined, or raises :class:`Undefined` with the reason. With ``per_class`` it
+            returns one value per class, of which the metric is the mean. Not given, with
+            ``measure``: the mean over cases of each region, and then over regions.
         task: ``classification``, ``regression`` or ``segmentation``.
         per_class: Whether the function returns one value per class.
         bounds: Minimum and maximum possible value.

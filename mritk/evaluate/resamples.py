@@ -18,8 +18,15 @@ from mritk.evaluate.rounding import ROUNDING, SINGLE_PRECISION
 CHUNK = 256  # resamples at a time, so that the arrays of one chunk stay in the cache
 
 
+def read_only(values: np.ndarray) -> np.ndarray:
+    """Return a view that cannot be written to, of what several metrics are given."""
+    view = values.view()
+    view.setflags(write=False)
+    return view
+
+
 class Resamples:
-    """N samples of one trial in R weightings of U units.
+    """N samples of one trial in R weightings of U units, which no metric can write to.
 
     Attributes:
         targets: (N,) class indices or values.
@@ -33,11 +40,11 @@ class Resamples:
         self, targets: np.ndarray, scores: np.ndarray, unit: np.ndarray, weights: np.ndarray
     ) -> None:
         # Units of other trials (of other folds) have no part in this one.
-        used, self.unit = np.unique(unit, return_inverse=True)
+        used, number = np.unique(unit, return_inverse=True)
         if weights.dtype.kind != "f":  # whole numbers
             weights = weights.astype(np.float64)
-        self.targets, self.scores = targets, scores
-        self.weights = weights if len(used) == weights.shape[1] else weights[:, used]
+        self.unit, self.targets, self.scores = map(read_only, (number, targets, scores))
+        self.weights = read_only(weights if len(used) == weights.shape[1] else weights[:, used])
 
     @classmethod
     def of_one(cls, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Resamples:
@@ -69,7 +76,7 @@ class Resamples:
     @cached_property
     def total(self) -> np.ndarray:
         """Total weight, (R,) float64."""
-        return self.sums(np.ones((len(self.targets), 1)))[:, 0]
+        return read_only(self.sums(np.ones((len(self.targets), 1)))[:, 0])
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Return the weighted mean (R,) of one value per sample (N,)."""
@@ -87,7 +94,7 @@ class Resamples:
         cell = self.targets.astype(np.int64) * classes + self.scores.argmax(axis=1)
         counts = np.zeros((self.weights.shape[1], classes * classes))
         np.add.at(counts, (self.unit, cell), 1)
-        return self._weighted(counts).reshape(-1, classes, classes)
+        return read_only(self._weighted(counts).reshape(-1, classes, classes))
 
     # -- ranks ---------------------------------------------------------------------------------
 
@@ -105,7 +112,7 @@ class Resamples:
             if positive.any() and not positive.all():
                 odds = odds_ranks(self.scores, k)
                 auroc[:, k], precision[:, k] = self._of_ranks(odds, positive)
-        return auroc, precision
+        return read_only(auroc), read_only(precision)
 
     @cached_property
     def _by_unit(self) -> np.ndarray:

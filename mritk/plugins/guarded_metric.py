@@ -1,4 +1,7 @@
-"""Metrics of plugins as commands compute them: what one raises becomes a line that names it."""
+"""Metrics of plugins as commands compute them: what one raises becomes a line that names it.
+
+What they are given is shared with all other metrics, so they may not write to it.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,11 @@ class _Guarded:
     def __call__(self, *arguments: Any) -> Any:
         import numpy as np
 
+        from mritk.evaluate.resamples import read_only
+
+        given = [read_only(one) if isinstance(one, np.ndarray) else one for one in arguments]
         try:
-            found = self.call(*arguments)
+            found = self.call(*given)
             np.add(found, 0.0)  # raises for None and texts, which would end mritk's own lines
         except (Undefined, MritkError):  # meant for a person
             raise

@@ -1,0 +1,122 @@
+"""A metric of a plugin that raises or writes: one line, and no other score."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk.store.folder import ResultsFolder
+
+METRICS = """
+import numpy as np
+from mritk import Metric, Undefined, hookimpl
+
+
+def crash(targets, scores, weights):
+    return 1 / 0
+
+
+def silent(targets, scores, weights):
+    pass
+
+
+def pairs(targets, scores, weights):
+    raise Undefined("there are no pairs")
+
+
+def half(targets, scores, weights):
+    return 0.5
+
+
+def fail(*_):
+    return 1 / 0
+
+
+def in_place(targets, scores, weights):
+    # The share of true classes with a probability above 0.4.
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return np.average(scores[np.arange(len(targets)), targets] > 0.4, weights=weights)
+
+
+def from_shared(samples):
+    # The share of right classes, by a table that mritk's own metrics are computed from, too.
+    table = samples.confusion
+    table /= samples.total[:, None, None]
+    return np.trace(table, axis1=1, axis2=2)
+
+
+@hookimpl
+def mritk_metrics():
+    yield Metric("crash", "Crash", True, crash)
+    yield Metric("silent", "Silent", True, silent)
+    yield Metric("pairs", "Pairs", True, pairs)
+    yield Metric("half", "Half", True, half)
+    yield Metric("no_resamples", "No resamples", True, half, resampled=fail)
+    yield Metric("in_place", "In place", True, in_place)
+    yield Metric("from_shared", "From shared", True, half, resampled=from_shared)
+"""
+
+
+@pytest.fixture
+def crashing(tmp_path, make_record):
+    """A plugin with metrics, most of which fail, and a folder with one finished trial."""
+    ResultsFolder(tmp_path / "results").write(make_record())
+    path = tmp_path / "crashing.py"
+    path.write_text(METRICS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        ("crash", "ZeroDivisionError: division by zero (hook mritk_metrics, crashing.py line 7)"),
+        ("silent", "TypeError: "),
+        ("no_resamples", "ZeroDivisionError: division by zero (hook mritk_metrics, crashing.py"),
+        ("in_place", "ValueError: output array is read-only (hook mritk_metrics, crashing.py"),
+        ("from_shared", "ValueError: output array is read-only (hook mritk_metrics, crashing.py"),
+    ],
+)
+def test_a_metric_that_raises_is_one_line(mritk, crashing, tmp_path, metric, why):
+    ended = mritk("leaderboard", tmp_path / "results", "-p", crashing, "--metric", metric)
+    assert ended.code == 3
+    told = ended.err.strip().splitlines()[-1]
+    assert told.startswith(f"mritk: metric {metric} of crashing.py sha256:")
+    assert f"failed: {why}" in told
+    assert told.endswith(f"mritk plugins check -p {crashing} {metric}")
+    assert "Traceback" not in ended.err
+
+
+def test_an_undefined_metric_of_a_plugin_is_no_failure(mritk, crashing, tmp_path):
+    ended = mritk("leaderboard", tmp_path / "results", "-p", crashing, "--metric", "pairs")
+    assert ended.code == 0
+    assert "there are no pairs" in ended.out
+
+
+def test_metrics_that_raise_take_no_scores_from_the_others(mritk, crashing, tmp_path):
+    ended = mritk("rescore", tmp_path / "results", "-p", crashing, "--csv")
+    assert ended.code == 3
+    assert "Traceback" not in ended.err
+    assert [line.split()[2] for line in ended.err.splitlines()] == ["crash", "in_place", "silent"]
+    metrics = {line.split(",")[-3] for line in ended.out.splitlines()[1:]}
+    assert {"half", "pairs", "accuracy"} <= metrics
+    assert not metrics & {"crash", "silent", "in_place"}
+
+
+def test_a_metric_that_works_in_place_changes_no_score_of_another(mritk, crashing, tmp_path):
+    folder = tmp_path / "results"
+    asked = ("leaderboard", folder, "--metric", "log_loss", "--level", "patient", "--json")
+    right = mritk(*asked).out
+    (folder / "trials.index").unlink()
+    spoilt = ("--metric", "in_place", "-p", crashing)
+    mritk("leaderboard", folder, "--level", "patient", *spoilt, "--metric", "log_loss")
+    assert mritk(*asked).out == right
+
+
+def test_a_bug_of_a_metric_of_mritk_keeps_its_traceback(mritk, crashing, tmp_path, monkeypatch):
+    from mritk.evaluate.metrics import find_metric
+
+    monkeypatch.setitem(vars(find_metric("accuracy")), "function", lambda *_: 1 / 0)
+    ended = mritk("rescore", tmp_path / "results")
+    assert ended.code == 3
+    assert "Traceback" in ended.err
