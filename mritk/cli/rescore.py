@@ -43,7 +43,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
 
     require_one_format({"--csv": as_csv, "--json": as_json})
     folder, extra = ResultsFolder(results), app.registry.metrics()
-    rows, trials, failures = [], 0, dict[str, None]()
+    rows, trials, failures = [], 0, dict[str, str]()
     found = list(folder.stored())
     for stored in found:
         if isinstance(stored, UnusableTrial):
@@ -54,7 +54,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     if not trials:
         say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
-    for failure in failures:
+    for failure in failures.values():
         say(f"mritk: {failure}")
     write_view(results, rows)
     if as_json:
@@ -72,9 +72,9 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
 
 
 def _rows(
-    stored: Stored, extra: Sequence[Metric], failures: dict[str, None]
+    stored: Stored, extra: Sequence[Metric], failures: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a trial; how metrics fail that have none is added to ``failures``."""
+    """Return the rows of a trial; how metrics that have none fail first is in ``failures``."""
     from mritk.evaluate.metrics import metrics_of
 
     record = stored.record
@@ -87,7 +87,7 @@ def _rows(
                 scores = predictions.scores_for(metric, record.task)
                 found = metric.compute(predictions.target, scores)
             except HookError as error:  # those of mritk, and of other plugins, are wanted even so
-                failures[str(error)] = None
+                failures.setdefault(metric.name, str(error))
                 continue
             scored = {"metric": metric.name, "value": found.value, "reason": found.reason}
             rows.append({**shared, "part": part, **scored})

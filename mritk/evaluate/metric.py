@@ -58,7 +58,7 @@ class Metric(Record):
             ``measure``: the mean over cases of each region, and then over regions.
         task: ``classification``, ``regression`` or ``segmentation``.
         per_class: Whether the function returns one value per class.
-        bounds: Minimum and maximum possible value.
+        bounds: Minimum and maximum possible value; one beyond them is an error of the metric.
         no_interval: Why no valid interval exists, or empty.
         resampled: The same, vectorised over R weightings: returns (R,), or (R, classes) with
             ``per_class``; NaN if undefined. None: ``function`` is called for each.

@@ -1,38 +1,41 @@
 """Metrics of plugins as commands compute them: what one raises becomes a line that names it.
 
-What they are given is shared with all other metrics, so they may not write to it.
+What they are given is shared with all other metrics, so they may not write to it; and what they
+return is looked at, or a wrong value would end mritk's own lines, or stand in a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mritk.errors import HookError, MritkError
 from mritk.evaluate.metric import MEAN_OF_CASES, MEANS_OF_CASES, Metric, Undefined
 from mritk.plugins.loaded import check_command, reason_of
-from mritk.records import Origin
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CALLED = ("function", "resampled", "left_out", "measure")
 OF_MRITK = (None, MEAN_OF_CASES, MEANS_OF_CASES)
+# Of a value of 1: what rounding, in single precision too, may put it beyond a bound.
+ROUNDING = 1e-5
 
 
 def guarded_metric(metric: Metric) -> Metric:
     """Return the metric; its functions raise :class:`HookError` where those of the plugin fail."""
     calls = {name: getattr(metric, name) for name in CALLED}
     guarded: dict[str, Any] = {
-        name: _Guarded(metric.name, metric.origin, call)
-        for name, call in calls.items()
-        if call not in OF_MRITK
+        name: _Guarded(metric, name, call) for name, call in calls.items() if call not in OF_MRITK
     }
     return replace(metric, **guarded)
 
 
 @dataclass(frozen=True)
 class _Guarded:
-    metric: str
-    origin: Origin
+    metric: Metric
+    name: str
     call: Callable[..., Any]
 
     def __call__(self, *arguments: Any) -> Any:
@@ -42,14 +45,56 @@ class _Guarded:
 
         given = [read_only(one) if isinstance(one, np.ndarray) else one for one in arguments]
         try:
-            found = self.call(*given)
-            np.add(found, 0.0)  # raises for None and texts, which would end mritk's own lines
+            found = np.asarray(self.call(*given))
+            self._require(found, *given)
         except (Undefined, MritkError):  # meant for a person
             raise
         except Exception as error:
             raise HookError(
-                f"metric {self.metric} of {self.origin} failed: "
+                f"metric {self.metric.name} of {self.metric.origin} failed: "
                 f"{reason_of(error, 'hook mritk_metrics')}; report it to the author; for details: "
-                f"{check_command(self.metric, self.origin, self.call)}"
+                f"{check_command(self.metric.name, self.metric.origin, self.call)}"
             ) from error
-        return found
+        return found.item() if self._is_scalar else found
+
+    @property
+    def _is_scalar(self) -> bool:
+        return self.name == "measure" or (self.name == "function" and not self.metric.per_class)
+
+    def _require(self, found: np.ndarray, *given: Any) -> None:
+        """Refuse what is no number, or not as many as are wanted, or out of bounds.
+
+        Raises:
+            TypeError: It is.
+            ValueError: It is.
+        """
+        import numpy as np
+
+        shape: tuple[int, ...] = ()
+        if self.name == "resampled":
+            classes = given[0].scores.shape[1:] if self.metric.per_class else ()
+            shape = (len(given[0].weights), *classes)
+        elif self.name == "left_out":
+            shape = (len(given[0]), found.size // len(given[0]))  # of any width
+        elif not self._is_scalar:
+            shape = given[1].shape[1:]
+        if found.dtype.kind not in "biuf":
+            raise TypeError(f"{self.name} returned what is no number ({found.dtype})")
+        if found.shape != shape and not (self._is_scalar and found.size == 1):
+            wanted = f"{shape}" if shape else "one number"
+            raise ValueError(f"{self.name} returned an array {found.shape}, not {wanted}")
+        low, high = self.metric.bounds
+        for value in self._bounded(found, *given).astype(np.float64).ravel():
+            room = ROUNDING * max(1.0, abs(value))
+            if value < low - room or value > high + room:
+                raise ValueError(f"{value:.6g} is outside its bounds, {low:g} to {high:g}")
+
+    def _bounded(self, found: np.ndarray, *given: Any) -> np.ndarray:
+        """Return what of it are values of the metric, or what it is the mean of."""
+        import numpy as np
+
+        if self.name == "measure" and self.metric.function is MEAN_OF_CASES:
+            return found[np.isfinite(found)]
+        if self.name != "function":
+            return np.empty(0)
+        return found if self._is_scalar else found[np.unique(given[0][given[2] > 0])]

@@ -1,4 +1,4 @@
-"""A metric of a plugin that raises or writes: one line, and no other score."""
+"""A metric of a plugin that raises, writes or returns anything: one line, and no other score."""
 
 from __future__ import annotations
 
@@ -111,6 +111,52 @@ def test_a_metric_that_works_in_place_changes_no_score_of_another(mritk, crashin
     spoilt = ("--metric", "in_place", "-p", crashing)
     mritk("leaderboard", folder, "--level", "patient", *spoilt, "--metric", "log_loss")
     assert mritk(*asked).out == right
+
+
+RETURNS = """
+import numpy as np
+from mritk import Metric, hookimpl
+
+
+def returning(value):
+    return lambda *_: value
+
+
+@hookimpl
+def mritk_metrics():
+    values = {"text": "0.5", "none": None, "complex": 0.5j, "array": np.zeros(3), "percent": 55.5}
+    for name, value in values.items():
+        yield Metric(name, name, True, returning(value), bounds=(0, 1))
+    yield Metric("classes", "classes", True, returning(np.zeros(5)), bounds=(0, 1), per_class=True)
+    yield Metric("resampled", "r", True, returning(0.5), resampled=returning(np.zeros(3)))
+    yield Metric("fine", "fine", True, returning(np.float32(1.0000001)), bounds=(0, 1))
+"""
+
+
+def test_a_metric_that_returns_no_number_within_its_bounds_is_one_line(
+    mritk, make_record, tmp_path
+):
+    ResultsFolder(tmp_path / "results").write(make_record())
+    (tmp_path / "returns.py").write_text(RETURNS)
+    told = {
+        "text": "TypeError: function returned what is no number (<U3)",
+        "none": "TypeError: function returned what is no number (object)",
+        "complex": "TypeError: function returned what is no number (complex128)",
+        "array": "ValueError: function returned an array (3,), not one number",
+        "percent": "ValueError: 55.5 is outside its bounds, 0 to 1",
+        "classes": "ValueError: function returned an array (5,), not (2,)",
+        "resampled": "ValueError: resampled returned an array (3,), not (",
+        "fine": "",
+    }
+    more = ("-p", tmp_path / "returns.py")
+    for name, why in told.items():
+        ended = mritk("leaderboard", tmp_path / "results", *more, "--metric", name)
+        assert ended.code == (3 if why else 0), name
+        assert why in ended.err and "Traceback" not in ended.err
+    ended = mritk("rescore", tmp_path / "results", *more, "--csv")
+    of_one_value = sorted(name for name, why in told.items() if why and name != "resampled")
+    assert [line.split()[2] for line in ended.err.splitlines()] == of_one_value
+    assert {"accuracy", "fine"} <= {line.split(",")[-3] for line in ended.out.splitlines()[1:]}
 
 
 def test_a_bug_of_a_metric_of_mritk_keeps_its_traceback(mritk, crashing, tmp_path, monkeypatch):
