@@ -108,6 +108,7 @@ def test_a_metric_that_works_in_place_changes_no_score_of_another(mritk, crashin
     asked = ("leaderboard", folder, "--metric", "log_loss", "--level", "patient", "--json")
     right = mritk(*asked).out
     (folder / "trials.index").unlink()
+    mritk("leaderboard", folder)  # an index without what is of patients
     spoilt = ("--metric", "in_place", "-p", crashing)
     mritk("leaderboard", folder, "--level", "patient", *spoilt, "--metric", "log_loss")
     assert mritk(*asked).out == right
