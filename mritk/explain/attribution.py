@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mritk.errors import MritkError, UsageError, one_line
+from mritk.explain.lent_network import LentNetwork
 from mritk.records import Explainer
 
 
@@ -16,6 +17,7 @@ def attributed(
     """Return the map of each input, (N, *spatial) float32: attributions summed over channels.
 
     A grey image that is repeated in three channels so has the attribution of its one channel.
+    Network and batch are as before, whatever the explainer does to them.
 
     Args:
         explainer: The explainer.
@@ -25,20 +27,32 @@ def attributed(
 
     Raises:
         UsageError: The explainer refuses this network.
-        MritkError: It fails, or returns something else than it promises.
+        MritkError: It fails, changes the network, or returns something else than it promises.
     """
+    it, lent = f"explainer {explainer.name} of {explainer.origin}", LentNetwork(network)
     try:
-        found = explainer.explain(network, batch, outputs)
+        found = explainer.explain(network, batch.clone(), outputs.clone())
     except (UsageError, MemoryError):
         raise
     except Exception as error:
+        raise MritkError(f"{it} failed: {one_line(error)}") from error
+    finally:
+        changed = lent.restore()
+    if changed:
         raise MritkError(
-            f"explainer {explainer.name} of {explainer.origin} failed: {one_line(error)}"
-        ) from error
+            f"{it} changed the network ({', '.join(changed)}), so what it explains is another one; "
+            "it must leave the network as it was"
+        )
+    if not isinstance(found, torch.Tensor) or found.is_complex():
+        raise MritkError(f"{it} returned {_kind(found)}, not a tensor of real numbers")
     if found.shape != batch.shape or not found.isfinite().all():
         raise MritkError(
-            f"explainer {explainer.name} of {explainer.origin} returned {tuple(found.shape)} for "
-            f"inputs {tuple(batch.shape)}, or values that are not finite"
+            f"{it} returned {tuple(found.shape)} for inputs {tuple(batch.shape)}, or values that "
+            "are not finite"
         )
     summed: np.ndarray = found.detach().float().sum(dim=1).cpu().numpy()
     return summed
+
+
+def _kind(found: object) -> str:
+    return str(found.dtype) if isinstance(found, torch.Tensor) else type(found).__name__

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import copy
 
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mritk.errors import MritkError
+from mritk.explain.attribution import attributed
+from mritk.explain.lent_network import LentNetwork
 from mritk.plugins.registry import Registry
+from mritk.records import Explainer
 from mritk.store.explanations import read_explanations
 from tests.explain.test_explain import USUAL
 
@@ -101,3 +110,94 @@ def test_an_explainer_that_fails_is_left_out_and_the_other_maps_are_stored(
     monkeypatch.setattr("mritk_saliency.gradients.saliency", failing)
     ended = explain("planted2", "--cases", "20", "-e", "saliency", "-o", tmp_path / "none")
     assert ended.code != 0 and "no gradient" in ended.err and "Traceback" not in ended.err
+
+
+CHANGING = """
+from mritk import Explainer, hookimpl
+
+
+def spoil(network, batch, outputs):
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    network.register_forward_hook(lambda module, given, output: output * 0)
+    batch.zero_()
+    return batch
+
+
+def as_numpy(network, batch, outputs):
+    return batch.numpy()
+
+
+@hookimpl
+def mritk_explainers():
+    yield Explainer("a_spoiler", spoil)
+    yield Explainer("as_numpy", as_numpy)
+"""
+
+
+def test_explainers_that_change_the_network_or_return_no_tensor_leave_other_maps_as_they_are(
+    explain, tmp_path
+):
+    assert explain("planted2", "--cases", "4", "-o", tmp_path / "alone").code == 0
+    (tmp_path / "changing.py").write_text(CHANGING)
+    more = ("-p", tmp_path / "changing.py", "-o", tmp_path / "beside")
+    ended = explain("planted2", "--cases", "4", *more)
+    assert ended.code == 0 and "Traceback" not in ended.err
+    changed, other = [line for line in ended.err.splitlines() if "mritk: without " in line]
+    assert changed.startswith("mritk: without a_spoiler: explainer a_spoiler of changing.py ")
+    assert "changed the network (hooks, weights), so " in changed
+    assert other.startswith("mritk: without as_numpy: ")
+    assert other.endswith("returned ndarray, not a tensor of real numbers")
+    alone, beside = (
+        read_explanations(next((tmp_path / name).glob("*.h5"))) for name in ("alone", "beside")
+    )
+    assert alone.explainers == beside.explainers == USUAL
+    for name, values in alone.scores.items():
+        np.testing.assert_array_equal(beside.scores[name], values)
+
+
+def _hook(network):
+    network[0].weight.register_hook(lambda gradient: gradient)
+
+
+def _gradients(network):
+    network(torch.ones(1, 3)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda network: network.train(), "training mode"),
+        (lambda network: network[0].weight.data.zero_(), "weights"),
+        (lambda network: network.half(), "weights"),
+        (lambda network: network[1].running_mean.add_(1), "weights"),
+        (lambda network: setattr(network[1], "running_mean", torch.ones(2)), "weights"),
+        (lambda network: network.__setitem__(0, nn.Linear(3, 2)), "layers"),
+        (lambda network: network[0].register_parameter("bias", None), "layers"),
+        (lambda network: network.register_forward_hook(lambda *_: None), "hooks"),
+        (_hook, "hooks"),
+        (_gradients, "gradients"),
+        (lambda network: network.requires_grad_(False), "gradients"),
+    ],
+)
+@pytest.mark.parametrize("raises", [False, True])
+def test_whatever_an_explainer_changes_is_told_and_undone(change, told, raises):
+    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval()
+    batch = torch.ones(2, 3)
+    before = copy.deepcopy(network.state_dict())
+    wanted = network(batch)
+
+    def explain(network, batch, outputs):
+        change(network)
+        return batch.add_(1 / int(not raises))
+
+    with pytest.raises(MritkError, match="failed" if raises else rf"changed .* \({told}\)"):
+        attributed(Explainer("it", explain), network, batch, torch.zeros(2, dtype=torch.int64))
+    assert torch.equal(network(batch), wanted) and torch.equal(batch, torch.ones(2, 3))
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert not network.training and not network[1].training
+    assert all(p.grad is None and p.requires_grad for p in network.parameters())
+    assert not network._forward_hooks and not network[0].weight._backward_hooks
+    assert LentNetwork(network).restore() == []
