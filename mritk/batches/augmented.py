@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from mritk.errors import HookError
 from mritk.machine.seeding import seed_draws
 from mritk.method import Setup
+from mritk.records import Augmentation
 
 # Air is 0, as around a head without its skull, if so much of an image is; else 0 is a value of the
 # scanner's noise among others, and all of the image has its part in the scores.
@@ -27,14 +29,21 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
         ambient: Seed of torch's own generators, for augmentations that use no other.
 
     Returns:
-        Of the same shape and dtype.
+        Of the same shape, dtype and device.
+
+    Raises:
+        HookError: The augmentation returns something else.
     """
     apply = setup.augmentation.apply
     assert apply is not None
 
     def applied(batch: torch.Tensor) -> torch.Tensor:
         seed_draws(ambient, batch.device)
-        return apply(batch, torch.Generator().manual_seed(drawn))
+        found = apply(batch, torch.Generator().manual_seed(drawn))
+        if _kind(found) != _kind(batch):
+            fault = f"returned {_kind(found)} for a batch of {_kind(batch)}"
+            raise HookError(blamed(setup.augmentation, fault))
+        return found
 
     if setup.require_backbone().input.intensity != "zscore":
         return applied(images)
@@ -54,3 +63,20 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
     # An augmentation of photographs may leave nothing of a mask, by inverting it, say.
     masked &= inside.flatten(2).any(dim=2).reshape(around)
     return torch.where(inside | ~masked, applied(images), 0)
+
+
+def _kind(found: object) -> str:
+    if not isinstance(found, torch.Tensor):
+        return type(found).__name__
+    return f"{found.dtype} {tuple(found.shape)} on {found.device}"
+
+
+def blamed(augmentation: Augmentation, fault: str) -> str:
+    """Return the line that tells a fault of an augmentation, which else would be the method's."""
+    name, origin = augmentation.name, augmentation.origin
+    loading = "" if origin.is_installed else f"-p {origin.distribution or origin.plugin} "
+    return (
+        f"augmentation {name} of {origin} {fault}; it must return finite pixels in the shape and "
+        f"dtype, and on the device, of its batch; to find the cause: mritk plugins check {loading}"
+        f"{name}"
+    )

@@ -8,6 +8,7 @@ steps late.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -26,8 +27,15 @@ class LossWatch:
         count: Number of steps so far.
     """
 
-    def __init__(self, epoch: int, steps: int, device: str) -> None:
-        self.epoch, self.count = epoch, 0
+    def __init__(
+        self,
+        epoch: int,
+        steps: int,
+        device: str,
+        suspect: Callable[[int], None] = lambda step: None,
+    ) -> None:
+        """Watch an epoch; ``suspect`` takes a bad step, from 0, and may raise what explains it."""
+        self.epoch, self.count, self._suspect = epoch, 0, suspect
         self.values = torch.zeros(steps, 2, device=device)
         self._rates: list[float] = []
         self._host: torch.Tensor | None = None
@@ -84,6 +92,7 @@ class LossWatch:
         row = int(torch.nonzero(~fine)[0])
         loss, norm = values[row].tolist()
         step = first + row
+        self._suspect(step)
         raise NonFiniteLoss(
             f"the training loss is {loss:.4g} at step {step + 1} of epoch {self.epoch} (learning "
             f"rate {self._rates[step]:.2g}, gradient norm {norm:.3g}); lower the learning rate, "

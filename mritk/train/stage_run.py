@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from mritk.batches.augmented import augmented
+from mritk.batches.augmented import augmented, blamed
 from mritk.batches.mixing import Mixing
+from mritk.errors import HookError
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
 from mritk.seeds import derive
@@ -121,7 +122,7 @@ class StageRun:
         self._epoch_began = time.perf_counter()
         rows = self.training.order.batches(epoch)
         if self._watch is None:
-            self._watch = LossWatch(epoch, len(rows), self.training.setup.device)
+            self._watch = self._new_watch(epoch, len(rows))
         left = rows[self._step_number :]
         source = self._features or self.training.train
         return zip(source.batches(left), self._targets_of(left), strict=True)
@@ -139,14 +140,13 @@ class StageRun:
 
         Raises:
             NonFiniteLoss: Training diverged.
+            HookError: The augmentation returns something else than a finite batch of its kind.
             OutOfMemory: The batch does not fit on the device, and must not be divided.
         """
         training, seed, at = self.training, self.training.setup.seed, self._step_number
         assert self._watch is not None
         dropout = derive(seed, "dropout", epoch, at)
-        if training.setup.augmentation.apply is not None:
-            drawn = derive(seed, "augmentation", epoch, at)
-            images = augmented(images, training.setup, drawn, ambient=dropout)
+        images = self._augmented(images, epoch, at)
         if self._mixing:
             soft = training.objective.soft(targets)
             images, targets = self._mixing(images, soft, derive(seed, "mixing", epoch, at))
@@ -158,11 +158,33 @@ class StageRun:
             self._average.update()
         self._step_number += 1
 
+    def _augmented(self, images: torch.Tensor, epoch: int, at: int) -> torch.Tensor:
+        """Return the images of a step as the augmentation shows them there."""
+        setup = self.training.setup
+        if setup.augmentation.apply is None:
+            return images
+        drawn = derive(setup.seed, "augmentation", epoch, at)
+        return augmented(images, setup, drawn, ambient=derive(setup.seed, "dropout", epoch, at))
+
+    def _new_watch(self, epoch: int, steps: int) -> LossWatch:
+        training = self.training
+
+        def suspect(step: int) -> None:
+            # Drawn again only here: to look at each batch, a GPU would have to be waited for.
+            given = training.train.batch(training.order.batches(epoch)[step])
+            if given.isfinite().all() and not self._augmented(given, epoch, step).isfinite().all():
+                where = f"at step {step + 1} of epoch {epoch}"
+                fault = f"returned pixels that are NaN or infinite {where}"
+                raise HookError(blamed(training.setup.augmentation, fault))
+
+        return LossWatch(epoch, steps, training.setup.device, suspect)
+
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch's steps, all of which are made.
 
         Raises:
             NonFiniteLoss: Training diverged.
+            HookError: Because of the augmentation.
         """
         assert self._watch is not None
         loss, self._watch = self._watch.mean_loss(), None
@@ -228,6 +250,6 @@ class StageRun:
         self.training.objective.load(saved["objective"])
         if saved["losses"] is not None:
             steps = len(self.training.order.batches(epoch))
-            self._watch = LossWatch(epoch, steps, self.training.setup.device)
+            self._watch = self._new_watch(epoch, steps)
             self._watch.resume(saved["losses"])
         self._step = self._make_step()

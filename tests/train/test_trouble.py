@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from mritk.errors import NonFiniteLoss, UsageError
+from mritk import Augmentation
+from mritk.errors import HookError, NonFiniteLoss, UsageError
 from mritk.protocol.recipe import Head, Stage
 from mritk.train.loop import finetune
 from tests.training_fixtures import KeepsGrid
@@ -30,6 +31,47 @@ def test_a_diverged_epoch_is_not_announced(make_setup):
     with pytest.raises(NonFiniteLoss):
         finetune(make_setup(recipe, on_epoch=epochs.append))
     assert epochs == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            lambda images: None,
+            r"returned NoneType for a batch of torch.float32 \(8, ",
+        ),
+        (lambda images: images.double(), r"returned torch.float64 \(8, 1, 16, 16\) on cpu for"),
+        (lambda images: images[:, :, 1:], r"returned torch.float32 \(8, 1, 15, 16\) on cpu for"),
+        (
+            lambda images: images.log(),
+            "returned pixels that are NaN or infinite at step 1",
+        ),
+    ],
+)
+def test_an_augmentation_that_returns_no_finite_batch_of_its_kind_is_named(
+    make_setup, changed, told
+):
+    broken = Augmentation("broken", lambda images, generator: changed(images))
+    with pytest.raises(HookError, match=rf"^augmentation broken of .* {told}"):
+        finetune(make_setup(stage(), augmentation=broken))
+
+
+def test_a_nan_that_an_augmentation_makes_now_and_then_is_no_matter_of_the_learning_rate(
+    make_setup,
+):
+    def rarely(images, generator):
+        spoilt = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.03
+        return images.masked_fill(spoilt, math.nan)
+
+    with pytest.raises(HookError, match=r"NaN or infinite at step \d+ of epoch \d+; it must"):
+        finetune(make_setup(stage(epochs=9), augmentation=Augmentation("rarely", rarely)))
+
+
+def test_a_training_that_diverges_is_not_blamed_on_its_augmentation(make_setup):
+    fine = Augmentation("fine", lambda images, generator: images / 2)
+    recipe = stage(epochs=3, optimizer="sgd", learning_rate=1e30, schedule="constant")
+    with pytest.raises(NonFiniteLoss, match="lower the learning rate"):
+        finetune(make_setup(recipe, augmentation=fine))
 
 
 def test_gradient_clipping_limits_the_step(record):
