@@ -170,6 +170,8 @@ class StageRun:
         training = self.training
 
         def suspect(step: int) -> None:
+            if training.setup.augmentation.apply is None:
+                return
             # Drawn again only here: to look at each batch, a GPU would have to be waited for.
             given = training.train.batch(training.order.batches(epoch)[step])
             if given.isfinite().all() and not self._augmented(given, epoch, step).isfinite().all():
