@@ -93,7 +93,8 @@ def _table_width(columns: Sequence[Column], style: str) -> int:
 
 def _without_bars(column: Column) -> Column:
     """Return the column with bars that end no cell."""
-    return replace(column, cells=[UNESCAPED_BAR.sub(r"\|", cell) for cell in column.cells])
+    heading, *cells = (UNESCAPED_BAR.sub(r"\|", text) for text in (column.heading, *column.cells))
+    return replace(column, heading=heading, cells=cells)
 
 
 def _padded(text: str, column: Column) -> str:

@@ -28,6 +28,12 @@ def test_markdown_tells_which_columns_are_flush_right_and_no_bar_ends_a_cell():
     ]
 
 
+def test_no_bar_in_a_heading_ends_its_cell_in_markdown():
+    heading = Column("a|b", ["1"])
+    assert text_table([heading], "github").splitlines()[0] == r"| a\|b |"
+    assert text_table([heading], "plain").splitlines()[0] == "a|b"
+
+
 def test_wide_and_combining_characters_take_the_places_that_a_terminal_gives_them():
     assert (text_width("脳"), text_width("e\u0301"), text_width("ab")) == (2, 1, 2)
 
