@@ -78,7 +78,8 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         agreement = reproduce(record, benchmark, planner, into, options["device"])
     equal = agreement.largest <= options["tolerance"]
     if options["as_json"]:
-        echo_json({**asdict(agreement), "equal": equal})
+        file = agreement.file if options["keep"] else None  # else it went with its folder
+        echo_json({**asdict(agreement), "file": file, "equal": equal})
     else:
         echo(agreement.text())
         if options["keep"]:

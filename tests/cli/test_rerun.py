@@ -72,6 +72,7 @@ def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
     data = json.loads(ended.out)
     assert data["largest"] == pytest.approx(3, abs=1e-4)
     assert not data["equal"]
+    assert data["file"] is None, "it went with its temporary folder"
     assert mritk("rerun", stored, "--trust", "--device", "cpu", "--tolerance", 4).code == 0
 
 
