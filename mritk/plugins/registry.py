@@ -71,7 +71,13 @@ class Registry(LoadedPlugins):
         members = self._members(DatasetFamily, "dataset", name)
         found = next((record for record in members if isinstance(record, Dataset)), None)
         if found is None:
-            self._unknown("dataset", name, [dataset.name for dataset in self.records(Dataset)])
+            member, given = split_options(name)
+            if given and self._only(Dataset, member) is not None:
+                raise UnknownName(
+                    f"dataset {member} has no option {next(iter(given))!r}; behind its name may "
+                    f"stand {', '.join(TELLING)}"
+                )
+            self._unknown("dataset", member, [dataset.name for dataset in self.records(Dataset)])
         return found
 
     def _require_path(self, family: DatasetFamily | None, name: str) -> None:

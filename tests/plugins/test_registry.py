@@ -241,6 +241,14 @@ def test_a_backbone_is_an_architecture_with_weights_from_any_plugin(registry):
         registry.backbone("net@imagnet")
 
 
+def test_an_option_of_a_dataset_that_has_none_is_told_as_such(registry):
+    registry.register(plugin_of(datasets=[Dataset("heads", lambda _: None)]), Origin("it"))
+    with pytest.raises(UnknownName, match=r"dataset heads has no option 'size'; .* no_patient_ids"):
+        registry.dataset("heads,size=32")
+    with pytest.raises(UnknownName, match=r"unknown dataset 'haeds'; did you mean heads\?"):
+        registry.dataset("haeds,size=32")
+
+
 def test_an_alias_names_a_backbone(registry):
     records = [Architecture("net", lambda: None), Alias("network", "net@scratch")]
     registry.register(plugin_of(backbones=records), Origin("nets"))
