@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError
 from mritk.evaluate.cases import case_scores
 from mritk.images.subset import Subset
@@ -30,9 +31,10 @@ def predictions_of(
     Raises:
         MritkError: The model returns something else than the task asks for.
     """
-    samples = subset.samples
+    # A copy: a model may work in place on the targets that it is given with the images.
+    samples = subset.samples.only(np.arange(len(subset)))
     if samples.task.has_target_maps:
-        found = _segmented(fitted, subset, method, part=part)
+        found = _segmented(fitted, subset, samples, method, part=part)
         found.clean = clean
     else:
         scores = np.asarray(fitted.predict(subset), dtype=np.float32)
@@ -88,8 +90,9 @@ def _optional(
     return values
 
 
-def _segmented(fitted: Fitted, subset: Subset, method: str, *, part: str) -> Predictions:
-    samples = subset.samples
+def _segmented(
+    fitted: Fitted, subset: Subset, samples: Samples, method: str, *, part: str
+) -> Predictions:
     maps: Sequence[np.ndarray] = fitted.predict(subset)  # type: ignore[assignment]  # label maps
     if len(maps) != len(subset):
         raise MritkError(

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mritk.execute.scoring import embedding_of
+from mritk import Subset
+from mritk.execute.scoring import embedding_of, predictions_of
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 3))
 # Nothing but, in one sample, what is left of larger numbers that cancel.
@@ -49,3 +50,23 @@ def test_embeddings_are_stored_in_half_precision(values):
 def test_embeddings_that_half_precision_would_spoil_are_stored_in_single(values):
     assert stored(values).dtype == np.float32
     np.testing.assert_allclose(stored(values), values, rtol=1e-6)
+
+
+def test_a_method_that_works_in_place_on_targets_changes_none_that_are_stored(
+    make_samples, workspace
+):
+    def predict(subset):
+        subset.targets[:] = 0
+        return np.zeros((len(subset), 2), np.float32)
+
+    def embed(subset):
+        subset.targets[:] = 0
+        return np.zeros((len(subset), 3), np.float32)
+
+    subset = Subset.of(make_samples(), np.arange(4), workspace)
+    right = subset.targets.copy()
+    assert right.any()
+    fitted = SimpleNamespace(predict=predict, embed=embed)
+    found = predictions_of(fitted, subset, "toy", part="test", clean=None)
+    embedding_of(fitted, subset, "toy")
+    np.testing.assert_array_equal(found.target, right)
