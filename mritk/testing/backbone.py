@@ -61,7 +61,6 @@ def takes_a_batch_of_one(it: BackboneUnderTest) -> None:
 
 def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
     """Two passes in evaluation mode are equal bit for bit."""
-
     if not equal(it.usual, it.features(it.batch)):
         raise Defect(
             "two passes in evaluation mode differ; is there dropout or a random draw that "
@@ -71,8 +70,7 @@ def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
 
 def starts_from_the_seed(it: BackboneUnderTest) -> None:
     """Two networks built from one seed of torch are equal."""
-
-    first, second = it.network.state_dict(), it.build().state_dict()
+    first, second = it.network.state_dict(), it.second.state_dict()
     different = [name for name in first if not equal(first[name], second[name])]
     if different:
         raise Defect(
@@ -86,7 +84,7 @@ def is_built_anew(it: BackboneUnderTest) -> None:
     from mritk.model.anew import memory_of, own_tensors
 
     memory = {memory_of(tensor) for _, tensor in own_tensors(it.network)}
-    shared = [name for name, tensor in own_tensors(it.build()) if memory_of(tensor) in memory]
+    shared = [name for name, tensor in own_tensors(it.second) if memory_of(tensor) in memory]
     if shared:
         raise Defect(
             f"two calls of build() return the same {shared[0]}, so one training would continue "

@@ -29,6 +29,11 @@ class BackboneUnderTest(UnderTest[Backbone]):
         """A freshly built network in evaluation mode, with weights from a fixed seed."""
         return self.build().eval()
 
+    @cached_property
+    def second(self) -> torch.nn.Module:
+        """Another one that was built in the same way, which checks compare and leave as it is."""
+        return self.build()
+
     def build(self, seed: int = 0) -> torch.nn.Module:
         """Build the network anew."""
         import torch
