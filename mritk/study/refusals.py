@@ -159,7 +159,7 @@ def require_learnable(
     if method.learns(kind):
         return
     able = [m.name for m in registry.records(Method) if kind in m.tasks]
-    named = [f"--protocol {quote(p)}" for p in _protocols_of(able, registry)]
+    named = [f"--protocol {quote(p)}" for p in protocols_of(able, registry)]
     remedy = (
         f"use the --protocol of a method for {kind}; 'mritk plugins new NAME --kind method' begins "
         "one, and -p FILE.py loads it"
@@ -186,22 +186,26 @@ def require_unlabelled_use(protocol: Protocol, method: Method) -> None:
         )
 
 
-def _protocols_of(methods: Sequence[str], registry: Registry) -> list[str]:
+def protocols_of(methods: Sequence[str], registry: Registry) -> list[str]:
     """Return the names of the protocols of some methods.
 
-    Those that can divide any data come first, and the first one of each method before variants.
+    Those that can divide any data come first, of these those of the method's own plugin, and the
+    first one of each method before variants.
     """
-    found: list[Protocol] = []
+    plugins = {method.name: method.origin for method in registry.records(Method)}
+    found: list[tuple[bool, Protocol]] = []
     for record in registry.records(ProtocolFile) if methods else ():
         with suppress(MritkError):  # another plugin's fault is not what is to be said
-            found.append(find_protocol(record.name, registry))
-    found = [protocol for protocol in found if protocol.method in methods]
-    known = [protocol.method for protocol in found]
+            protocol = find_protocol(record.name, registry)
+            if protocol.method in methods:
+                found.append((record.origin != plugins[protocol.method], protocol))
+    found.sort(key=lambda one: (one[1].split.scheme in GIVEN, one[0]))
+    known = [protocol.method for _, protocol in found]
 
     def place(at: int) -> tuple[bool, int]:
-        return found[at].split.scheme in GIVEN, known[:at].count(known[at])
+        return found[at][1].split.scheme in GIVEN, known[:at].count(known[at])
 
-    return [found[at].name for at in sorted(range(len(found)), key=place)]
+    return [found[at][1].name for at in sorted(range(len(found)), key=place)]
 
 
 def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from mritk import Architecture, Augmentation, InputContract, UsageError
 from mritk.backbone import Backbone
+from mritk.plugins.registry import Registry
 from mritk.study.refusals import (
+    protocols_of,
     require_fit,
     require_large_enough,
     require_size,
@@ -151,3 +153,10 @@ def test_an_augmentation_of_colours_is_refused_on_several_named_channels(channel
     fit(channels)
     fit(("t1",), named_channels=False)
     fit((), named_channels=False)
+
+
+def test_protocols_of_a_methods_own_plugin_are_named_before_those_of_studies():
+    registry = Registry.load(environ={})
+    found = protocols_of(["finetune", "linear_probe"], registry)
+    assert found[:2] == ["linear_probe", "lpft"]
+    assert found.index("standard") < found.index("abedini2025_replica")
