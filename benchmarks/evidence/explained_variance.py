@@ -8,6 +8,7 @@ lies below or above, and how often two models that are equally good have p < 5 %
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ AGES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "normal": lambda rng, patients: rng.normal(50, 18, patients),
     "skewed": lambda rng, patients: 18 + rng.exponential(18, patients),
 }
+ERRORS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "normal": lambda rng, patients: rng.normal(size=patients),
+    "t of 3 df": lambda rng, patients: rng.standard_t(3, patients) / math.sqrt(3),
+}
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,14 @@ class Cohort:
         folds: Number of folds; 1: all are the test part.
         error: Standard deviation of the errors, in years; half of their variance is of the run.
         ages: How ages are distributed, one of ``AGES``.
+        errors: How errors are distributed, one of ``ERRORS``.
     """
 
     patients: int
     folds: int
     error: float
     ages: str
+    errors: str
 
     def draw(self, rng: np.random.Generator) -> Evidence:
         """Return two rows of three runs each."""
@@ -53,10 +60,10 @@ class Cohort:
     def _runs(
         self, ages: np.ndarray, fold: np.ndarray, rng: np.random.Generator
     ) -> Iterator[Scored]:
-        error = self.error * np.sqrt(0.5)
-        of_patient = ages + error * rng.normal(size=len(ages))
+        error, errors = self.error * math.sqrt(0.5), ERRORS[self.errors]
+        of_patient = ages + error * errors(rng, len(ages))
         for run in range(RUNS):
-            predicted = of_patient + error * rng.normal(size=len(ages))
+            predicted = of_patient + error * errors(rng, len(ages))
             for number in range(self.folds):
                 own = np.flatnonzero(fold == number)
                 unit = [f"p{patient}" for patient in own]
@@ -65,8 +72,8 @@ class Cohort:
 
 
 COHORTS = [
-    Cohort(*size, error, ages)
-    for ages in AGES
+    Cohort(*size, error, ages, errors)
+    for ages, errors in (*((ages, "normal") for ages in AGES), ("uniform", "t of 3 df"))
     for size in ((40, 1), (100, 1), (50, 5), (100, 5))
     for error in (5.0, 12.0)
 ]
@@ -101,14 +108,14 @@ def rates(cohort: Cohort, tables: int, rng: np.random.Generator) -> dict[str, fl
 @click.option("--seed", default=0, show_default=True, help="Of the random numbers.")
 def main(tables: int, seed: int) -> None:
     """Print the rates as a Markdown table."""
-    columns = ("patients", "folds", "ages", "mean R²", "covered", "below / above")
+    columns = ("patients", "folds", "ages", "errors", "mean R²", "covered", "below / above")
     click.echo("| " + " | ".join((*columns, "median interval", "pairs p < 5 %")) + " |")
     click.echo("|---" * (len(columns) + 2) + "|")
     for number, cohort in enumerate(COHORTS):
         of = rates(cohort, tables, np.random.default_rng([seed, number]))
         click.echo(
-            f"| {cohort.patients} | {cohort.folds} | {cohort.ages} | {of['mean']:.3f} "
-            f"| {of['covered']:.1%} | {of['below']:.1%} / {of['above']:.1%} "
+            f"| {cohort.patients} | {cohort.folds} | {cohort.ages} | {cohort.errors} "
+            f"| {of['mean']:.3f} | {of['covered']:.1%} | {of['below']:.1%} / {of['above']:.1%} "
             f"| [{of['low']:.2f}, {of['high']:.2f}] | {of['p']:.1%} |"
         )
 

@@ -90,7 +90,6 @@ class Estimate:
         """
         if self.reason:
             return Interval.undefined(self.reason)
-        own = scale or Scale(*bounds)
         if method == "bca":
             if len(units.stratum) < FEWEST_OF_BCA:
                 return Interval.undefined(
@@ -101,12 +100,11 @@ class Estimate:
         elif method == "percentile":
             low, high = self._percentile()
         else:
+            own = scale or Scale(*bounds)
             low, high = own.ends(self.point, quantile(self.dof) * self.standard_error)
             distance = own.steps(np.asarray([self.point])).item()
             if own.half_bounded and 0 < WIDEST * distance < high - low:
                 return Interval.undefined(TOO_WIDE)
-        if method != "student" and own.open_below:
-            low, high = own.bent(low, self.point), own.bent(high, self.point)
         return Interval(
             float(max(low, bounds[0])),
             float(min(high, bounds[1])),

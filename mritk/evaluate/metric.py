@@ -73,6 +73,9 @@ class Metric(Record):
             None: scores are those stored.
         undefined: With ``measure``: which cases have no value, to follow "undefined":
             ``where neither label map has the region``.
+        divided_by: Of a ratio that is no mean over classes: what it is divided by in each of R
+            weightings, (R,). Resamples in which that is nearly 0 then do not decide its variance
+            (:mod:`mritk.evaluate.ratio`). None: by nothing that may be so small.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Metric(Record):
     left_out: Callable[[np.ndarray], np.ndarray] | None = None
     measure: Callable[[np.ndarray, np.ndarray, Sequence[float]], float] | None = None
     undefined: str = ""
+    divided_by: Callable[[Resamples], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a metric without a function, or a measure of what is no label map."""

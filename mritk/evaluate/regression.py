@@ -80,6 +80,7 @@ REGRESSION = (
         task="regression",
         bounds=(-float("inf"), 1.0),
         summary="proportion of variance explained; below 0: worse than the mean",
+        divided_by=lambda samples: _centred(samples)[0],
     ),
     weighted(
         "pearson_r",

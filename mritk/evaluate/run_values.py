@@ -18,10 +18,10 @@ from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.measured import MeasuredCases
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
+from mritk.evaluate.ratio import linearised
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
-from mritk.evaluate.scale import Scale
 from mritk.machine.in_threads import made_in_threads
 
 RESAMPLES = 2000
@@ -209,13 +209,13 @@ class RunValues:
             none = np.full(self.resamples, math.nan)
             return Values(math.nan, none, classes=classes)
         present = np.unique(trial.target) if metric.per_class else None
-        jackknife = metric.resample(left_out, classes=present) if left_out else None
         rounding = SINGLE_PRECISION * _size(metric, value.value)
         resampled = _settled(metric.resample(drawn, classes=present), value.value, rounding)
-        scale = Scale(*metric.bounds)
-        if scale.open_below:
-            resampled = scale.straightened(resampled, value.value)
-            jackknife = None if jackknife is None else scale.straightened(jackknife, value.value)
+        resampled = linearised(metric, resampled, value.value, drawn)
+        jackknife = None
+        if left_out is not None:
+            jackknife = metric.resample(left_out, classes=present)
+            jackknife = linearised(metric, jackknife, value.value, left_out)
         return self._values(value.value, resampled, jackknife, rounding, classes)
 
     def _values(

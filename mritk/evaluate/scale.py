@@ -33,11 +33,6 @@ class Scale:
         """Whether there is one bound, as of errors: nothing holds the other end."""
         return math.isfinite(self.low) != math.isfinite(self.high)
 
-    @property
-    def open_below(self) -> bool:
-        """Whether only the upper end is bounded, as of R²: a ratio, with a denominator near 0."""
-        return math.isfinite(self.high) and not math.isfinite(self.low)
-
     def steps(self, values: np.ndarray) -> np.ndarray:
         """Return how much of values (N,) within the bounds a step on the scale is; 0 at a bound."""
         below, above = values - self.low, self.high - values
@@ -63,26 +58,6 @@ class Scale:
         if math.isfinite(self.low):
             return self.low + _exp(at)
         return self.high - _exp(-at) if math.isfinite(self.high) else at
-
-    def straightened(self, values: np.ndarray, at: float) -> np.ndarray:
-        """Return values (N,) as far from ``at`` as they are on the scale, in its unit there.
-
-        What happens to be divided by nearly 0 has no variance, but its logarithm has one. At the
-        bound there is no scale, so values there, or those around an ``at`` there, stay.
-        """
-        if not at < self.high:
-            return values
-        inside = values < self.high
-        on = self.onto(np.where(inside, values, at))
-        straight = at + self.steps(np.asarray([at])) * (on - self.onto(np.asarray([at])))
-        return np.where(inside, straight, values)
-
-    def bent(self, value: float, at: float) -> float:
-        """Return where a value is that was straightened: the inverse of :meth:`straightened`."""
-        if not at < self.high:
-            return value
-        on, step = self.onto(np.asarray([at])).item(), self.steps(np.asarray([at])).item()
-        return self.off(on + (value - at) / step)
 
     def ends(self, value: float, reach: float) -> tuple[float, float]:
         """Return the ends of value ± reach, as long as they are here where it is not bounded.

@@ -17,7 +17,7 @@ from mritk.plugins.loaded import check_command, reason_of
 if TYPE_CHECKING:
     import numpy as np
 
-CALLED = ("function", "resampled", "left_out", "measure")
+CALLED = ("function", "resampled", "left_out", "measure", "divided_by")
 OF_MRITK = (None, MEAN_OF_CASES, MEANS_OF_CASES)
 # Of a value of 1: what rounding, in single precision too, may put it beyond a bound.
 ROUNDING = 1e-5
@@ -71,7 +71,7 @@ class _Guarded:
         import numpy as np
 
         shape: tuple[int, ...] = ()
-        if self.name == "resampled":
+        if self.name in ("resampled", "divided_by"):
             classes = given[0].scores.shape[1:] if self.metric.per_class else ()
             shape = (len(given[0].weights), *classes)
         elif self.name == "left_out":

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.evidence.explained_variance import R2, Cohort, rates
 from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.ratio import linearised
+from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.run_values import Scored
-from mritk.evaluate.scale import Scale
 
 FOLDS = 5
 
@@ -61,28 +62,39 @@ def test_a_model_is_told_from_the_mean_of_all(ages, good):
     assert evidence.interval("constant", R2).high < evidence.interval("good", R2).low
 
 
-def test_a_perfect_model_has_no_scale_and_no_spread(ages):
+def test_a_perfect_model_has_no_spread(ages):
     found = Evidence(rows({"perfect": ages.copy()}, ages), [R2]).interval("perfect", R2)
     assert found.reason
 
 
-def test_straightened_values_are_bent_back():
-    scale, values = Scale(high=1), np.array([-40.0, 0.0, 0.9, 0.99])
-    straight = scale.straightened(values, 0.9)
-    assert straight[2] == pytest.approx(0.9)
-    assert straight[0] == pytest.approx(0.9 - 0.1 * np.log(41 / 0.1))
-    assert [scale.bent(value, 0.9) for value in straight] == pytest.approx(values)
+def test_the_standard_error_is_that_of_the_delta_method_also_with_an_outlier(ages, good):
+    """A third of the resamples leave out the patient whose error is most of all."""
+    predicted = good.copy()
+    predicted[7] += 45
+    whole = [Scored((0, 0), 0, ages, predicted, [f"p{i}" for i in range(50)])]
+    found = Evidence({"one": whole}, [R2]).interval("one", R2)
+    errors, deviations = (predicted - ages) ** 2, (ages - ages.mean()) ** 2
+    influence = (errors - errors.mean() / np.var(ages) * deviations) / np.var(ages)
+    assert found.standard_error == pytest.approx(np.std(influence, ddof=1) / np.sqrt(50), rel=0.05)
 
 
-def test_values_at_the_bound_stay():
-    scale = Scale(high=1)
-    assert scale.straightened(np.array([1.0]), 0.9) == [1.0]
-    assert scale.straightened(np.array([0.5, 1.0]), 1.0).tolist() == [0.5, 1.0]
+def test_a_ratio_is_linear_in_what_it_is_a_ratio_of(ages, good):
+    """The delta method by hand: S / V is nearly q + (S - q V) / V₀ for q = S₀ / V₀."""
+    weights = np.random.default_rng(0).integers(0, 4, (5, 50)).astype(float)
+    samples = Resamples(ages, good, np.arange(50), weights)
+    errors, spread = np.empty(5), np.empty(5)
+    for row, weight in enumerate(weights):
+        errors[row] = np.average((good - ages) ** 2, weights=weight)
+        mean = np.average(ages, weights=weight)
+        spread[row] = np.average((ages - mean) ** 2, weights=weight)
+    q = np.mean((good - ages) ** 2) / np.var(ages)
+    expected = 1 - q - (errors - q * spread) / np.var(ages)
+    assert linearised(R2, R2.resample(samples), 1 - q, samples) == pytest.approx(expected)
 
 
 @pytest.mark.slow
 def test_intervals_of_simulated_cohorts_cover():
     """The table of docs/statistics.md, of fewer tables."""
-    found = rates(Cohort(40, 1, 5.0, "uniform"), 200, np.random.default_rng(0))
+    found = rates(Cohort(40, 1, 5.0, "uniform", "normal"), 200, np.random.default_rng(0))
     assert 0.92 <= found["covered"] <= 0.99
     assert found["p"] <= 0.06
