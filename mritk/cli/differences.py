@@ -201,15 +201,18 @@ def _rope(metric: Metric, options: dict[str, Any]) -> float:
     """
     from math import isfinite
 
-    width, in_points = options["rope"] or (ROPE, True)
-    if in_points and not all(map(isfinite, metric.bounds)):
+    if options["rope"] is None:
+        if all(map(isfinite, metric.bounds)):
+            return ROPE
         why = "has no default region of practical equivalence"
-        if options["rope"]:
-            why = "is not between two bounds, so it has no percentage points"
-        raise UsageError(
-            f"{metric.label} {why}; specify the region in the metric's unit, with --rope NUMBER"
-        )
-    return float(width)
+    else:
+        width, in_points = options["rope"]
+        if not in_points or isfinite(metric.bounds[1]):
+            return float(width)
+        why = "has no largest value, so it has no percentage points"
+    raise UsageError(
+        f"{metric.label} {why}; specify the region in the metric's unit, with --rope NUMBER"
+    )
 
 
 def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:

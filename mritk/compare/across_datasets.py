@@ -109,7 +109,7 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
         )
     if mixed := named_alike(tables):
         raise UsageError(f"{where}: {mixed}; use --group-by augmentation")
-    means = [_means(table, metric) for table in tables]
+    means = [comparable_means(table, metric) for table in tables]
     every = list(dict.fromkeys(name for of_table in means for name in of_table))
     names = [name for name in every if all(_known(of_table, name) for of_table in means)]
     if not names:
@@ -137,17 +137,20 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     return _by_signed_ranks(replace(found, rope=ropes[metric.name]), where)
 
 
-def _means(table: Table, metric: Metric) -> dict[str, float]:
-    """Return the mean of each row, nan of one that lacks folds, or values in them, of another."""
+def comparable_means(table: Table, metric: Metric) -> dict[str, float]:
+    """Return the mean of each row, nan of one that lacks folds that another row has.
+
+    And of one whose cases have values in other folds than those of most rows.
+    """
     trained = [row for row in table.rows if row.trials]
     folds = {fold for row in trained for fold in row.folds}
     known = [row for row in trained if row.cells[metric.name].defined and metric.of_cases]
     lost = {row.name: undefined_in(of_row(row, metric)) for row in known}
-    if all(folds_of_one == lost[known[0].name] for folds_of_one in lost.values()):
-        lost = {}
+    every = list(lost.values())
+    usual = max(every, key=lambda one: (every.count(one), -len(one)), default={})
     return {
         row.name: row.cells[metric.name].mean
-        if folds <= set(row.folds) and not lost.get(row.name)
+        if folds <= set(row.folds) and lost.get(row.name, usual) == usual
         else math.nan
         for row in trained
     }

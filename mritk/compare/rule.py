@@ -49,19 +49,20 @@ class Rule:
 
     def require_possible(self, bounds: tuple[float, float]) -> None:
         """Refuse a tolerance that no difference can exceed, such as one whose ``pt`` was forgotten;
-        and pt of a metric without two bounds, in whose unit a hundredth means nothing.
+        and pt of a metric without an upper bound, in whose unit a hundredth means nothing.
 
         Args:
             bounds: Minimum and maximum possible value of the metric.
 
         Raises:
-            UsageError: No two values are that far apart, or pt are of a metric without two bounds.
+            UsageError: No two values are that far apart, or pt are of a metric without an upper
+                bound.
         """
         most = bounds[1] - bounds[0]
-        if self.in_points and math.isinf(most):
+        if self.in_points and math.isinf(bounds[1]):
             raise UsageError(
-                f"the rule '{self.typed}' is in percentage points, but {self.metric} is not "
-                "between two bounds; write the difference without pt, in the unit of the metric"
+                f"the rule '{self.typed}' is in percentage points, but {self.metric} has no "
+                "largest value; write the difference without pt, in the unit of the metric"
             )
         if abs(self.tolerance) < most:
             return

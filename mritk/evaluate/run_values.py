@@ -22,6 +22,7 @@ from mritk.evaluate.ratio import linearised
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
+from mritk.evaluate.values import Values, independent, mean_of, settled
 from mritk.machine.in_threads import made_in_threads
 
 RESAMPLES = 2000
@@ -73,29 +74,6 @@ class Scored:
     def key(self) -> tuple[tuple[int, int], int]:
         """What a trial of another row must share to be compared with this one."""
         return self.run, self.fold
-
-
-@dataclass(frozen=True, eq=False)
-class Values:
-    """One metric of one trial: its value, and those in the resamples.
-
-    Attributes:
-        point: The value.
-        resampled: (R,) values, NaN where undefined.
-        left_out: (U,) values with one unit left out; None unless BCa is wanted.
-        rounding: How large a difference between values may be that is rounding only.
-        changes: (strata,) how much the value changes where units of one stratum weigh otherwise;
-            None where it is undefined.
-        classes: The same resamples class by class, of one fold of several; and those of
-            ``left_out``.
-    """
-
-    point: float
-    resampled: np.ndarray
-    left_out: np.ndarray | None = None
-    rounding: float = 0.0
-    changes: np.ndarray | None = None
-    classes: Sequence[FoldClasses] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +188,7 @@ class RunValues:
             return Values(math.nan, none, classes=classes)
         present = np.unique(trial.target) if metric.per_class else None
         rounding = SINGLE_PRECISION * _size(metric, value.value)
-        resampled = _settled(metric.resample(drawn, classes=present), value.value, rounding)
+        resampled = settled(metric.resample(drawn, classes=present), value.value, rounding)
         resampled = linearised(metric, resampled, value.value, drawn)
         jackknife = None
         if left_out is not None:
@@ -270,7 +248,7 @@ class RunValues:
             for parts in zip(*(fold.classes for fold in folds), strict=True)
         )
         jackknife = left_out[0] if left_out else None
-        return self._values(point, _settled(resampled, point, rounding), jackknife, rounding)
+        return self._values(point, settled(resampled, point, rounding), jackknife, rounding)
 
 
 def _classes(target: np.ndarray) -> np.ndarray:
@@ -282,64 +260,3 @@ def _size(metric: Metric, value: float) -> float:
     """Return the range of a metric, or how large its value is if it has none."""
     width = metric.bounds[1] - metric.bounds[0]
     return width if math.isfinite(width) else abs(value)
-
-
-def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
-    """Return the values with those that only rounding sets apart from ``at`` put there."""
-    return np.where(np.abs(values - at) <= rounding, at, values)
-
-
-def independent(runs: Mapping[tuple[int, int], Values], metric: Metric) -> Sequence[Values]:
-    """Return those of runs that are independent of each other, and :func:`defined`.
-
-    These are all runs of one division of the data. Of several divisions, each is one: its seeds
-    share its training samples, and are averaged.
-
-    Args:
-        runs: By seed and number of the division.
-        metric: What they are values of.
-    """
-    divisions: dict[int, list[Values]] = defaultdict(list)
-    for run in sorted(runs):
-        divisions[run[1]].append(runs[run])
-    if len(divisions) < 2:
-        return defined([runs[run] for run in sorted(runs)], metric)
-    return defined([mean_of(values, metric) for values in divisions.values()], metric)
-
-
-def defined(values: Sequence[Values], metric: Metric) -> Sequence[Values]:
-    """Return those that a mean is over: all; of a metric of cases, those that a case defines.
-
-    Where none is defined these are all, whose mean is NaN.
-    """
-    some = [value for value in values if not math.isnan(value.point)]
-    return some if some and metric.of_cases else values
-
-
-def mean_of(values: Sequence[Values], metric: Metric) -> Values:
-    """Return the mean of several values of a metric, of those that are :func:`defined`."""
-    values = defined(values, metric)
-    left_out = [value.left_out for value in values if value.left_out is not None]
-    changes = [value.changes for value in values if value.changes is not None]
-    return Values(
-        float(np.mean([value.point for value in values])),
-        np.mean([value.resampled for value in values], axis=0),
-        np.mean(left_out, axis=0) if left_out else None,
-        max(value.rounding for value in values),
-        np.mean(changes, axis=0) if len(changes) == len(values) else None,
-    )
-
-
-def minus(one: Values, other: Values) -> Values:
-    """Return the difference of two runs."""
-    left_out = None
-    if one.left_out is not None and other.left_out is not None:
-        left_out = one.left_out - other.left_out
-    rounding = max(one.rounding, other.rounding)
-    point = one.point - other.point
-    point = 0.0 if abs(point) <= rounding else point
-    resampled = _settled(one.resampled - other.resampled, 0.0, rounding)
-    changes = None
-    if one.changes is not None and other.changes is not None:
-        changes = _settled(one.changes - other.changes, 0.0, rounding)
-    return Values(point, resampled, left_out, rounding, changes)

@@ -15,7 +15,9 @@ import math
 
 import numpy as np
 
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.resampling import Units
+from mritk.evaluate.run_values import RunValues
 
 
 def unseen_variance(
@@ -25,7 +27,8 @@ def unseen_variance(
 
     Args:
         units: The units.
-        changes: (strata,) how much the mean changes where units of one stratum weigh otherwise.
+        changes: (strata,) how much the mean changes where units of one stratum weigh otherwise;
+            NaN for those that have no part in it.
         bounds: The range of the metric; without two bounds nothing is added, since nothing tells
             how far a patient could be otherwise.
         per_label: Whether the metric is a mean over classes.
@@ -38,3 +41,13 @@ def unseen_variance(
     half = 0.5 / (worth + 1)
     found = width**2 * half * (1 - half) * if_alike * (if_alike / if_alike.sum())
     return float(np.where(changes == 0, found, 0.0).max(initial=0.0))
+
+
+def strata_with_value(values: RunValues, metric: Metric) -> np.ndarray:
+    """Return which strata have units in trials where a metric has a value, (strata,) bool."""
+    found = np.zeros(len(values.units.sizes), dtype=bool)
+    for row, trials in values.rows.items():
+        for trial, of_trial in zip(trials, values.trials[row], strict=True):
+            if math.isfinite(of_trial[metric.name].point):
+                found[values.units.stratum[values.numbers(trial)]] = True
+    return found

@@ -214,7 +214,7 @@ def near_miss(name: str, known: Sequence[str]) -> str:
 def _is_told(name: str, message: str) -> bool:
     """Return whether a message is about a dotted key, such as ``batch_size`` in ``batch sizes``."""
     key = re.escape(name.rpartition(".")[2])
-    return re.search(rf"\b{key.replace('_', '[_ ]')}", message) is not None
+    return re.search(rf"\b{key.replace('_', '[_ ]')}s?(?!\w)", message) is not None
 
 
 def _takes(kind: Any, data: Any) -> bool:

@@ -268,7 +268,7 @@ def test_an_error_in_years_has_no_usual_rope_and_none_in_points(mritk, store):
     assert "MAE has no default region of practical equivalence; specify the" in ended.err
     ended = mritk("differences", folder, "--test", "bayes", "--rope", "1pt")
     assert ended.code == 2
-    assert "MAE is not between two bounds, so it has no percentage points; spec" in ended.err
+    assert "MAE has no largest value, so it has no percentage points; spec" in ended.err
     (table,) = as_json(mritk, folder, "--test", "bayes", "--rope", "0.5")
     assert table["metric"] == "mae"
     assert (table["pairs"][0]["first"], table["pairs"][0]["verdict"]) == ("near", "better")

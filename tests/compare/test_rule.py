@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from mritk.compare.gate import compare_folders
@@ -75,9 +77,13 @@ def test_a_rule_that_fails_improvements_alone_is_refused_with_the_one_meant(
 
 
 @pytest.mark.parametrize("metric", ["mae", "log_loss", "bias"])
-def test_points_of_a_metric_without_two_bounds_are_refused(make_trial, metric):
-    told = f"the rule '{metric} > 1pt' is in percentage points, but {metric} is not between two b"
+def test_points_of_a_metric_without_a_largest_value_are_refused(make_trial, metric):
+    told = f"the rule '{metric} > 1pt' is in percentage points, but {metric} has no largest value"
     with pytest.raises(UsageError, match=f"{told}.*; write the difference without pt"):
         compared([make_trial()], [make_trial()], rules=[Rule.from_text(f"{metric} > 1pt")])
     rules = [Rule.from_text("mcc < -1pt")]
     assert compared([make_trial()], [make_trial()], rules=rules).exit_code == ExitCode.OK
+
+
+def test_points_of_explained_variance_are_a_hundredth_of_it():
+    Rule.from_text("r2 < -1pt").require_possible((-math.inf, 1.0))

@@ -197,3 +197,22 @@ def test_other_metrics_that_a_fold_leaves_undefined_have_no_mean():
         for fold, target in enumerate([np.arange(4.0), np.ones(4)])
     ]
     assert math.isnan(Evidence({"one": trials}, [r2], 100).estimate("one", r2).point)
+
+
+def test_a_fold_without_a_value_has_no_part_in_the_variance():
+    """As if it had not been tested; its cases are not taken for cases that are all alike."""
+    lost = {(seed, 3) for seed in (0, 1, 2)}
+    trials = in_folds(lost, seeds=(0, 1, 2))
+    tested = [trial for trial in trials if trial.fold != 3]
+    found, without_it = (Evidence({"row": row}, [DICE]) for row in (trials, tested))
+    assert found.interval("row", DICE).standard_error == pytest.approx(
+        without_it.interval("row", DICE).standard_error, rel=0.05
+    )
+
+
+def test_a_resample_without_the_only_case_of_a_fold_leaves_the_fold_out():
+    """As the mean itself does where the fold has none."""
+    trials = in_folds()
+    trials[3].score[1:] = math.nan
+    found = Evidence({"row": trials}, [DICE]).interval("row", DICE)
+    assert not found.reason and found.degenerate == 0
