@@ -13,12 +13,11 @@ from mritk.reading.file_tree import list_tree
 from mritk.reading.layouts import (
     UNLABELLED,
     Layout,
-    are_patients,
     parts_around_images,
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
-from mritk.reading.parts import SPLITS, part_of
+from mritk.reading.parts import SPLITS, part_beside, part_of
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
 from mritk.reading.spelling import canonical_name, composed, first_alike
@@ -176,23 +175,20 @@ def _of_named(
 ) -> Iterator[ClassFile]:
     """Yield the scans of the folders named ``classes``; parts are around or inside of them.
 
-    Below the patients of a class there are no parts: ``test`` and ``retest`` are of one.
-
     Args:
         folder: Where to look.
         classes: The names, in the Unicode form NFC.
         part: The part that ``folder`` lies in.
         own: The folder of the class that ``folder`` lies in.
     """
-    whole = own is not None and are_patients([child.name for child in folder.folders])
     if own:
-        paths = folder.images if whole else folder.scans
-        yield from (ClassFile(path, own.name, part, own.path) for path in paths)
-    for child in () if whole else folder.folders:
+        yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
+    names = [child.name for child in folder.folders]
+    for child in folder.folders:
         if own and child in folder.mask_folders:
             continue
         is_class = not own and composed(child.name) in classes
-        of_child = part or ("" if is_class else part_of(child.name) or "")
+        of_child = part or ("" if is_class else part_beside(child.name, names) or "")
         yield from _of_named(child, classes, of_child, child if is_class else own)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mritk.errors import DataError
-from mritk.reading.parts import part_of
+from mritk.reading.parts import part_beside, part_of
 from mritk.reading.scan_tree import ScanFolder, Scans
 from mritk.reading.spelling import canonical_name
 
@@ -102,7 +102,7 @@ class Layout:
             inner = inner.folders[0]
         names = [folder.name for folder in inner.folders]
         advice = ""
-        if are_patients(names):
+        if _are_patients(names):
             advice = f"; {_listed(names)} in it look like patients"
         elif names:
             advice = f"; if {_listed(names)} in it are the classes, use {self.typed(inner)}"
@@ -265,16 +265,14 @@ def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> 
 def parts_around_images(
     folder: ScanFolder, part: ScanFolder | None = None
 ) -> Iterator[ScanFolder | None]:
-    """Yield the outermost folder called as a part, or None, around each folder of images.
-
-    Below patients there is none: ``test`` and ``retest`` are of one.
-    """
-    above_patients = are_patients([child.name for child in folder.folders])
-    if any(folder.images) if above_patients else folder.scans:
+    """Yield the outermost folder called as a part, or None, around each folder of images."""
+    if folder.scans:
         yield part
-    for child in () if above_patients else folder.folders:
+    names = [child.name for child in folder.folders]
+    for child in folder.folders:
         if child not in folder.mask_folders:
-            yield from parts_around_images(child, part or (child if part_of(child.name) else None))
+            own = child if part_beside(child.name, names) else None
+            yield from parts_around_images(child, part or own)
 
 
 def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:
@@ -285,7 +283,7 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
             inner = [c for c in folder.folders if c.below and c not in folder.mask_folders]
             count.update({c.name for c in inner if _may_be_class(c.name)})
     outside = [folder.name for folder in folders]
-    often = 1 if are_patients(outside) else 2
+    often = 1 if _are_patients(outside) else 2
     inside = sorted(name for name, times in count.items() if times >= often)
     if len(inside) < 2:
         return
@@ -301,7 +299,7 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
 
 def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     names = [folder.name for folder in folders]
-    if are_patients(names):
+    if _are_patients(names):
         raise DataError(
             f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
             f"classes; use one folder per class, or {TABLE}; if they are the classes, use "
@@ -323,8 +321,7 @@ def _refuse_unnamed_classes(
         )
 
 
-def are_patients(names: Sequence[str]) -> bool:
-    """Whether folders of these names, all that stand side by side, look like patients."""
+def _are_patients(names: Sequence[str]) -> bool:
     return len(names) > 1 and all(PATIENT.fullmatch(name) for name in names)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from mritk_folders.tree import read_tree
@@ -109,13 +111,47 @@ def test_one_part_that_is_all_of_each_class_is_none(tree):
 
 @pytest.mark.parametrize("classes", [(), ("healthy", "ms")])
 @pytest.mark.parametrize("above", ["", "train/"])
-def test_test_and_retest_of_a_patient_are_no_parts(tree, above, classes):
-    patients = [f"healthy/sub-0{n}" for n in (1, 2, 3)] + [f"ms/sub-0{n}" for n in (4, 5, 6)]
-    root = tree(*[f"{above}{p}/{scan}/1.png" for p in patients for scan in ("test", "retest")])
+@pytest.mark.parametrize(
+    "patients",
+    [
+        ("healthy/sub-01", "healthy/sub-02", "ms/sub-03", "ms/sub-04"),
+        ("healthy/sub-01", "healthy/sub-02", "ms/sub-03"),
+        ("healthy/1", "healthy/2", "ms/3", "ms/4"),
+    ],
+)
+@pytest.mark.parametrize("scans", [("test", "retest"), ("Test", "Re-Test")])
+def test_test_and_retest_of_a_patient_are_no_parts(tree, scans, patients, above, classes):
+    root = tree(*[f"{above}{patient}/{scan}/1.png" for patient in patients for scan in scans])
     samples = read_tree(root, classes=classes)
-    assert len(samples) == 12
-    assert len(set(samples.patients)) == 6
+    assert len(samples) == 2 * len(patients)
     assert set(samples.splits or ()) == {*filter(None, [above[:-1]])}
+    if "sub-01" in patients[0]:
+        assert len(set(samples.patients)) == len(patients)
+
+
+@pytest.mark.parametrize("folders", [("2019", "2020"), ("sub-01", "sub-02"), ("batch-1000",)])
+def test_parts_below_years_or_patients_are_those_of_the_classes(tree, folders):
+    inner = [f"{folder}/{part}" for folder in folders for part in ("train", "test")]
+    root = tree(*images(*in_folders(("glioma", "healthy"), inner)))
+    assert "use folder:set,classes=glioma/healthy" in refusal(root)
+    samples = read_tree(root, classes=("glioma", "healthy"))
+    assert Counter(samples.splits) == dict.fromkeys(("train", "test"), len(samples) // 2)
+
+
+def test_a_part_below_a_year_of_another_part_is_in_neither(tree):
+    years = in_folders(("2019", "2020"), ("train", "test"))
+    training = in_folders(("Training/glioma", "Training/none"), years)
+    root = tree(*images(*training, "Testing/glioma", "Testing/none"))
+    told = "set/Training/glioma/2019/test is named like the test set"
+    assert told in refusal(root)
+    assert f"{told}, but is inside of the train set" in refusal(root, classes=("glioma", "none"))
+
+
+def test_retest_beside_parts_is_of_none(tree):
+    root = tree(*images(*in_folders(("a", "b"), ("train", "test", "retest"))))
+    assert "named like splits of a dataset" in refusal(root)
+    text = refusal(root, classes=("a", "b"))
+    assert "outside of official splits, such as a/retest/1.jpg" in text
 
 
 def test_named_classes_outside_of_the_parts_are_refused(tree):
