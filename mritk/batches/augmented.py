@@ -39,9 +39,10 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
 
     def applied(batch: torch.Tensor) -> torch.Tensor:
         seed_draws(ambient, batch.device)
+        kind = _kind(batch)  # now, as it may be changed in place
         found = apply(batch, torch.Generator().manual_seed(drawn))
-        if _kind(found) != _kind(batch):
-            fault = f"returned {_kind(found)} for a batch of {_kind(batch)}"
+        if _kind(found) != kind:
+            fault = f"returned {_kind(found)} for a batch of {kind}"
             raise HookError(blamed(setup.augmentation, fault))
         return found
 

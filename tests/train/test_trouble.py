@@ -42,6 +42,7 @@ def test_a_diverged_epoch_is_not_announced(make_setup):
         ),
         (lambda images: images.double(), r"returned torch.float64 \(8, 1, 16, 16\) on cpu for"),
         (lambda images: images[:, :, 1:], r"returned torch.float32 \(8, 1, 15, 16\) on cpu for"),
+        (lambda images: images.squeeze_(1), r"returned torch.float32 \(8, 16, 16\) on cpu for a"),
         (
             lambda images: images.log(),
             "returned pixels that are NaN or infinite at step 1",
