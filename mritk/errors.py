@@ -70,6 +70,10 @@ class HookError(MritkError):
     """A hook of a plugin raises, or yields something other than its records."""
 
 
+class AugmentationFault(HookError):
+    """An augmentation returns something other than finite pixels of the kind of its batch."""
+
+
 class Unavailable(MritkError):
     """Something requested is not on this machine and cannot be downloaded now."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mritk.errors import HookError
+from mritk.errors import AugmentationFault
 from mritk.machine.seeding import seed_draws
 from mritk.method import Setup
 from mritk.records import Augmentation
@@ -32,7 +32,7 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
         Of the same shape, dtype and device.
 
     Raises:
-        HookError: The augmentation returns something else.
+        AugmentationFault: The augmentation returns something else.
     """
     apply = setup.augmentation.apply
     assert apply is not None
@@ -42,8 +42,8 @@ def augmented(images: torch.Tensor, setup: Setup, drawn: int, ambient: int) -> t
         kind = _kind(batch)  # now, as it may be changed in place
         found = apply(batch, torch.Generator().manual_seed(drawn))
         if _kind(found) != kind:
-            fault = f"returned {_kind(found)} for a batch of {kind}"
-            raise HookError(blamed(setup.augmentation, fault))
+            told = f"returned {_kind(found)} for a batch of {kind}"
+            raise fault_of(setup.augmentation, told)
         return found
 
     if setup.require_backbone().input.intensity != "zscore":
@@ -72,12 +72,9 @@ def _kind(found: object) -> str:
     return f"{found.dtype} {tuple(found.shape)} on {found.device}"
 
 
-def blamed(augmentation: Augmentation, fault: str) -> str:
-    """Return the line that tells a fault of an augmentation, which else would be the method's."""
-    name, origin = augmentation.name, augmentation.origin
-    loading = "" if origin.is_installed else f"-p {origin.distribution or origin.plugin} "
-    return (
-        f"augmentation {name} of {origin} {fault}; it must return finite pixels in the shape and "
-        f"dtype, and on the device, of its batch; to find the cause: mritk plugins check {loading}"
-        f"{name}"
+def fault_of(augmentation: Augmentation, fault: str) -> AugmentationFault:
+    """Return the error that tells a fault of an augmentation, which else would be the method's."""
+    return AugmentationFault(
+        f"augmentation {augmentation.name} of {augmentation.origin} {fault}; it must return finite "
+        "pixels in the shape and dtype, and on the device, of its batch"
     )

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mritk.errors import one_line
+from mritk.errors import AugmentationFault, MritkError, one_line
 from mritk.lazy_import import underlying
 from mritk.plugins.loaded import check_command, home_of, place_of
 from mritk.records import Origin
@@ -18,6 +18,12 @@ Part = tuple[str, str, Origin, Callable[..., Any]]
 
 def explain_error(error: Exception, trial: Trial) -> str:
     """Return one line: what was raised, by which plugin, from which hook, and what to do next."""
+    changed = trial.augmentation
+    if isinstance(error, AugmentationFault) and changed.apply is not None:
+        command = check_command(changed.name, changed.origin, changed.apply)
+        return f"{error}; to find the cause: {command}"
+    if isinstance(error, MritkError):
+        return str(error)
     text = f"{type(error).__name__}: {error}"
     found = _deepest(error, trial)
     if found is not None:

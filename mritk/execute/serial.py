@@ -182,8 +182,7 @@ class SerialRun:
         if error is None:
             return Outcome(trial, path, seconds=seconds, score=headline(record))
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
-        text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
-        return Outcome(trial, path, text, code, seconds)
+        return Outcome(trial, path, explain_error(error, trial), code, seconds)
 
     def _tell_without_network(self, method: str) -> None:
         """Say once per run that the models of a method cannot be kept."""

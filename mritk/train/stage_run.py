@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from mritk.batches.augmented import augmented, blamed
+from mritk.batches.augmented import augmented, fault_of
 from mritk.batches.mixing import Mixing
-from mritk.errors import HookError
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
 from mritk.seeds import derive
@@ -140,7 +139,7 @@ class StageRun:
 
         Raises:
             NonFiniteLoss: Training diverged.
-            HookError: The augmentation returns something else than a finite batch of its kind.
+            AugmentationFault: The augmentation returns no finite batch of the same kind.
             OutOfMemory: The batch does not fit on the device, and must not be divided.
         """
         training, seed, at = self.training, self.training.setup.seed, self._step_number
@@ -177,7 +176,7 @@ class StageRun:
             if given.isfinite().all() and not self._augmented(given, epoch, step).isfinite().all():
                 where = f"at step {step + 1} of epoch {epoch}"
                 fault = f"returned pixels that are NaN or infinite {where}"
-                raise HookError(blamed(training.setup.augmentation, fault))
+                raise fault_of(training.setup.augmentation, fault)
 
         return LossWatch(epoch, steps, training.setup.device, suspect)
 
@@ -186,7 +185,7 @@ class StageRun:
 
         Raises:
             NonFiniteLoss: Training diverged.
-            HookError: Because of the augmentation.
+            AugmentationFault: Because of the augmentation.
         """
         assert self._watch is not None
         loss, self._watch = self._watch.mean_loss(), None

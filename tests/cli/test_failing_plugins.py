@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from mritk.store.folder import ResultsFolder
@@ -21,6 +23,10 @@ def build():
 
 def augment(images, generator):
     return images.reshape(3, 3, 3, 3, 3)
+
+
+def widen(images, generator):
+    return images.double()
 
 
 def open_nothing(workspace):
@@ -48,6 +54,7 @@ def mritk_backbones():
 @hookimpl
 def mritk_augmentations():
     yield Augmentation("bad_augmentation", augment)
+    yield Augmentation("wide", widen)
 
 
 @hookimpl
@@ -105,6 +112,22 @@ def test_a_plugin_that_raises_in_a_trial_is_named_and_the_trial_is_stored(
     assert "failing.py" in kept.failure.traceback
     if arguments[0] == "-b":
         assert "finished" in {trial.status for trial in stored}, "the other backbone goes on"
+
+
+@pytest.mark.slow
+def test_what_checks_an_augmentation_that_returns_something_else_can_be_typed(
+    run_toy, mritk, failing, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my plugins").mkdir()
+    path = failing.rename(tmp_path / "my plugins" / "failing.py")
+    ended = run_toy("--seeds", 1, "-p", path, "-a", "wide")
+    told = next(text for text in ended.err.splitlines() if text.startswith("failed: "))
+    assert "returned torch.float64 (" in told
+    command = "mritk plugins check -p './my plugins/failing.py' wide"
+    assert told.endswith(f"to find the cause: {command}")
+    checked = mritk(*shlex.split(command)[1:])
+    assert "is returned with dtype torch.float64" in checked.out + checked.err
 
 
 def test_a_method_that_raises_is_named(mritk, toy, failing, tmp_path):
