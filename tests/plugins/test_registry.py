@@ -160,6 +160,11 @@ BROKEN = {
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch, colour):\n    pass",
         "mritk_epoch_end has no argument 'colour' (acme.py line 2); it may take trial, epoch",
     ),
+    "wants one beside hooks that pluggy takes": (
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_backbones(*a, b, **c):\n    pass\n"
+        "@hookimpl\ndef mritk_epoch_end(trail):\n    pass",
+        "mritk_epoch_end has no argument 'trail' (acme.py line 5); it may take trial, epoch",
+    ),
     "implements nothing": ("x = 1", "implements no mritk hook"),
 }
 
