@@ -70,6 +70,14 @@ def _default(option: Field[Any]) -> Any:
     return option.default if option.default_factory is MISSING else option.default_factory()
 
 
+def meant(option: str, names: Sequence[str]) -> str:
+    """Return ``did you mean NAME?`` and a space; empty if none of the names is near."""
+    import difflib
+
+    near = difflib.get_close_matches(option, names, 1, 0.5)
+    return f"did you mean {near[0]}? " if near else ""
+
+
 def read_options(
     given: dict[str, str], schema: type[Any], name: str, also: Sequence[str] = ()
 ) -> Any:
@@ -89,12 +97,11 @@ def read_options(
     known = [field.name for field in fields(schema)]
     for option in given:
         if option not in known:
-            import difflib
-
-            near = difflib.get_close_matches(option, [*known, *also], 1, 0.5)
-            hint = f"did you mean {near[0]}? " if near else ""
-            all_names = ", ".join([*known, *also])
-            raise UsageError(f"{name} has no option {option!r}; {hint}its options are {all_names}")
+            names = [*known, *also]
+            hint = meant(option, names)
+            raise UsageError(
+                f"{name} has no option {option!r}; {hint}its options are {', '.join(names)}"
+            )
     try:
         return TypeAdapter(schema).validate_python(given)
     except ValidationError as error:

@@ -16,7 +16,14 @@ from mritk.files.user_path import user_path
 from mritk.method import Method
 from mritk.plugins.loaded import reason_of
 from mritk.plugins.loading import CORE, LoadedPlugins, name_of
-from mritk.plugins.options import TELLING, options_text, read_options, split_options, split_wrapped
+from mritk.plugins.options import (
+    TELLING,
+    meant,
+    options_text,
+    read_options,
+    split_options,
+    split_wrapped,
+)
 from mritk.records import (
     Alias,
     Architecture,
@@ -62,20 +69,26 @@ class Registry(LoadedPlugins):
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset by name or ``PREFIX:MEMBER``."""
+        return self._dataset(name, ())
+
+    def _dataset(self, name: str, outer: Sequence[str]) -> Dataset:
+        """Return a dataset; ``outer`` are the options of the families that wrap it, to be told."""
         if (found := self._only(Dataset, name)) is not None:
             return found
         family = self._family(DatasetFamily, name)
         self._require_path(family, name)
         if family is not None and family.wraps:
-            return self._wrapped_dataset(family, name)
-        members = self._members(DatasetFamily, "dataset", name)
+            return self._wrapped_dataset(family, name, outer)
+        also = (*outer, *TELLING)
+        members = self._members(DatasetFamily, "dataset", name, also)
         found = next((record for record in members if isinstance(record, Dataset)), None)
         if found is None:
             member, given = split_options(name)
             if given and self._only(Dataset, member) is not None:
+                option = next(iter(given))
                 raise UnknownName(
-                    f"dataset {member} has no option {next(iter(given))!r}; behind its name may "
-                    f"stand {', '.join(TELLING)}"
+                    f"dataset {member} has no option {option!r}; {meant(option, also)}behind its "
+                    f"name may stand {', '.join(also)}"
                 )
             self._unknown("dataset", member, [dataset.name for dataset in self.records(Dataset)])
         return found
@@ -98,12 +111,12 @@ class Registry(LoadedPlugins):
             return own
         return (*own, *self.dataset_options(family.member_of(name) or ""))
 
-    def _wrapped_dataset(self, family: DatasetFamily, name: str) -> Dataset:
+    def _wrapped_dataset(self, family: DatasetFamily, name: str, outer: Sequence[str]) -> Dataset:
         """Return what a family makes of the dataset that ``name`` has behind the prefix."""
         member, given = split_options(family.member_of(name) or "")
         known = _option_names(family)
         others = "".join(f",{key}={value}" for key, value in given.items() if key not in known)
-        inner = self.dataset(member + others)
+        inner = self._dataset(member + others, (*known, *outer))
         own = {key: value for key, value in given.items() if key in known}
         made, chosen = self._made_around(family, "dataset", name, inner, own)
         found = next((record for record in made if isinstance(record, Dataset)), None)
@@ -251,7 +264,9 @@ class Registry(LoadedPlugins):
         found = [record for record in self.records(kind) if name_of(record) == name]
         return _single(found, f"{kind.__name__.lower()} {name!r}") if found else None
 
-    def _members(self, kind: type[Family], noun: str, name: str) -> list[Record]:
+    def _members(
+        self, kind: type[Family], noun: str, name: str, also: Sequence[str] = ()
+    ) -> list[Record]:
         family = self._family(kind, name)
         if family is None:
             return []
@@ -260,7 +275,6 @@ class Registry(LoadedPlugins):
         chosen = ""
         if family.schema is not None:
             member, given = split_options(member)
-            also = TELLING if isinstance(family, DatasetFamily) else ()
             options = read_options(given, family.schema, family.opening, also)
             arguments = [member, options]
             chosen = options_text(options)

@@ -250,7 +250,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("augmented:phantom3d,target=mask,copys=2", "phantom3d has no option 'copys'"),
+            ("augmented:phantom3d,target=mask,copys=2", r"'copys'; did you mean copies\? .* size"),
+            ("augmented:phantom,copys=2", r"'copys'; did you mean copies\? .* copies, .*, rename"),
             ("augmented:phantom3d,target=mask,copies=0", "write a number from 1 to 100"),
             ("augmented:phantom3d,target=mask,rotation=400", "write a number from 0 to 180"),
             ("augmented:nothing", "unknown dataset 'nothing'"),
