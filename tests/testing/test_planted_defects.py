@@ -6,12 +6,14 @@ The plugins in ``broken/`` provide one record per check, named after the promise
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from mritk import Explainer
+from mritk import Augmentation, Explainer
 from mritk.testing import (
     augmentation,
     backbone,
@@ -104,6 +106,19 @@ def test_an_explainer_that_leaves_a_hook_of_any_kind_is_told(leave):
     under_test = explainer.ExplainerUnderTest(Explainer("hooked", explain))
     with pytest.raises(Defect, match="it changes the network: hooks"):
         explainer.leaves_the_network_as_it_was(under_test)
+
+
+@pytest.mark.parametrize(
+    ("factor", "fails"), [((0.5, 1.7), False), ((1.0, 4.0), True), ((-3.0, 0.0), True)]
+)
+def test_a_contrast_that_leaves_pixels_between_minus_1_and_2_is_no_defect(factor, fails):
+    def contrast(images, generator):
+        drawn = torch.rand(len(images), 1, 1, 1, generator=generator)
+        return images * (factor[0] + (factor[1] - factor[0]) * drawn)
+
+    under_test = augmentation.AugmentationUnderTest(Augmentation("contrast", contrast))
+    with pytest.raises(Defect, match="pixels in") if fails else nullcontext():
+        augmentation.values_stay_those_of_pixels(under_test)
 
 
 NAN = """
