@@ -118,7 +118,7 @@ def place_weights(home: Path) -> Path:
     from safetensors.torch import save_file
 
     place = home / "weights" / "small_cnn_ours.safetensors"
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     save_file(
         Registry.load(environ={}).backbone("small_cnn").architecture.build().state_dict(), place
     )
