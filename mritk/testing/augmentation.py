@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEEDS = range(6)  # an augmentation may leave an image as it is now and then
 SIDES = {2: ((32, 32), (40, 33)), 3: ((16, 16, 16), (12, 16, 20))}
 CLOSE = 1e-5
-BEYOND = 1.0  # of the range of pixels; contrast, noise and interpolation overshoot
+BEYOND = 0.75  # of the range of pixels; contrast, noise and interpolation overshoot
 
 
 class AugmentationUnderTest(UnderTest[Augmentation]):
