@@ -6,6 +6,8 @@ return is looked at, or a wrong value would end mritk's own lines, or stand in a
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
 CALLED = ("function", "resampled", "left_out", "measure", "divided_by")
 OF_MRITK = (None, MEAN_OF_CASES, MEANS_OF_CASES)
-# Of a value of 1: what rounding, in single precision too, may put it beyond a bound.
+# Of a bound of 1: how far rounding, in single precision too, may put a value beyond it.
 ROUNDING = 1e-5
+# torch.from_numpy warns of arrays that may not be written to, though a metric only reads them.
+READ_ONLY = "The given NumPy array is not writable"
 
 
 def guarded_metric(metric: Metric) -> Metric:
@@ -45,7 +49,9 @@ class _Guarded:
 
         given = [read_only(one) if isinstance(one, np.ndarray) else one for one in arguments]
         try:
-            found = np.asarray(self.call(*given))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", READ_ONLY, UserWarning)
+                found = self._array(self.call(*given))
             self._require(found, *given)
         except (Undefined, MritkError):  # meant for a person
             raise
@@ -61,6 +67,17 @@ class _Guarded:
     def _is_scalar(self) -> bool:
         return self.name == "measure" or (self.name == "function" and not self.metric.per_class)
 
+    def _array(self, found: Any) -> np.ndarray:
+        """Return what was returned as an array, with NaN where it is masked."""
+        import numpy as np
+
+        if isinstance(found, np.ma.MaskedArray) and self.name != "left_out":
+            found = np.ma.filled(found * 1.0, np.nan)  # whole numbers have no NaN
+        real = hasattr(found, "__float__") and not isinstance(found, np.complexfloating)
+        if self._is_scalar and real and np.ndim(found) == 0:
+            found = float(found)  # fractions too, which an array would keep as objects
+        return np.asarray(found)
+
     def _require(self, found: np.ndarray, *given: Any) -> None:
         """Refuse what is no number, or not as many as are wanted, or out of bounds.
 
@@ -72,8 +89,8 @@ class _Guarded:
 
         shape: tuple[int, ...] = ()
         if self.name in ("resampled", "divided_by"):
-            classes = given[0].scores.shape[1:] if self.metric.per_class else ()
-            shape = (len(given[0].weights), *classes)
+            of_classes = self.metric.per_class and self.name == "resampled"
+            shape = (len(given[0].weights), *(given[0].scores.shape[1:] if of_classes else ()))
         elif self.name == "left_out":
             shape = (len(given[0]), found.size // len(given[0]))  # of any width
         elif not self._is_scalar:
@@ -84,10 +101,11 @@ class _Guarded:
             wanted = f"{shape}" if shape else "one number"
             raise ValueError(f"{self.name} returned an array {found.shape}, not {wanted}")
         low, high = self.metric.bounds
-        for value in self._bounded(found, *given).astype(np.float64).ravel():
-            room = ROUNDING * max(1.0, abs(value))
-            if value < low - room or value > high + room:
-                raise ValueError(f"{value:.6g} is outside its bounds, {low:g} to {high:g}")
+        room = ROUNDING * max([1.0, *(abs(end) for end in (low, high) if math.isfinite(end))])
+        values = self._bounded(found, *given).astype(np.float64)
+        beyond = values[(values < low - room) | (values > high + room)]  # not NaN
+        if beyond.size:
+            raise ValueError(f"{beyond[0]:.6g} is outside its bounds, {low:g} to {high:g}")
 
     def _bounded(self, found: np.ndarray, *given: Any) -> np.ndarray:
         """Return what of it are values of the metric, or what it is the mean of."""
@@ -95,6 +113,9 @@ class _Guarded:
 
         if self.name == "measure" and self.metric.function is MEAN_OF_CASES:
             return found[np.isfinite(found)]
+        if self.name == "resampled":  # where nothing has weight there is no value
+            drawn = given[0].confusion.sum(axis=2) if self.metric.per_class else given[0].total
+            return found[drawn > 0]
         if self.name != "function":
             return np.empty(0)
-        return found if self._is_scalar else found[np.unique(given[0][given[2] > 0])]
+        return found.ravel() if self._is_scalar else found[np.unique(given[0][given[2] > 0])]

@@ -115,12 +115,31 @@ def test_a_metric_that_works_in_place_changes_no_score_of_another(mritk, crashin
 
 
 RETURNS = """
+import math
+from fractions import Fraction
+
 import numpy as np
+import torch
 from mritk import Metric, hookimpl
 
 
 def returning(value):
     return lambda *_: value
+
+
+def every(value):
+    return lambda samples: np.full(len(samples.weights), value)
+
+
+def by_torch(targets, scores, weights):
+    right = torch.from_numpy(scores).argmax(1) == torch.from_numpy(targets)
+    return (right * torch.from_numpy(weights)).sum() / weights.sum()
+
+
+def of_drawn(samples):
+    # Of a class without weight there is no value, so what stands there is of no account.
+    drawn = samples.confusion.sum(axis=2) > 0
+    return np.where(drawn, 0.5, 7.0)
 
 
 @hookimpl
@@ -130,6 +149,14 @@ def mritk_metrics():
         yield Metric(name, name, True, returning(value), bounds=(0, 1))
     yield Metric("classes", "classes", True, returning(np.zeros(5)), bounds=(0, 1), per_class=True)
     yield Metric("resampled", "r", True, returning(0.5), resampled=returning(np.zeros(3)))
+    yield Metric("far", "far", True, returning(math.inf), bounds=(0, 1))
+    yield Metric("drawn", "d", True, returning(0.5), resampled=every(7), bounds=(0, 1))
+    more = {"per_class": True, "resampled": of_drawn, "bounds": (0, 1)}
+    yield Metric("absent", "a", True, returning(np.full(2, 0.5)), **more)
+    yield Metric("divided", "d", True, returning(0.5), divided_by=every(7), bounds=(0, 1))
+    yield Metric("masked", "masked", True, returning(np.ma.masked), bounds=(0, 1))
+    yield Metric("half", "half", True, returning(Fraction(1, 2)), bounds=(0, 1))
+    yield Metric("by_torch", "by_torch", True, by_torch, bounds=(0, 1))
     yield Metric("fine", "fine", True, returning(np.float32(1.0000001)), bounds=(0, 1))
 """
 
@@ -147,15 +174,19 @@ def test_a_metric_that_returns_no_number_within_its_bounds_is_one_line(
         "percent": "ValueError: 55.5 is outside its bounds, 0 to 1",
         "classes": "ValueError: function returned an array (5,), not (2,)",
         "resampled": "ValueError: resampled returned an array (3,), not (",
-        "fine": "",
+        "far": "ValueError: inf is outside its bounds, 0 to 1",
+        "drawn": "ValueError: 7 is outside its bounds, 0 to 1",
+        **dict.fromkeys(["absent", "divided", "masked", "half", "by_torch", "fine"], ""),
     }
     more = ("-p", tmp_path / "returns.py")
     for name, why in told.items():
         ended = mritk("leaderboard", tmp_path / "results", *more, "--metric", name)
         assert ended.code == (3 if why else 0), name
-        assert why in ended.err and "Traceback" not in ended.err
+        assert why in ended.err and "Traceback" not in ended.err and "Warning" not in ended.err
+        assert name != "masked" or "0.000" not in ended.out
     ended = mritk("rescore", tmp_path / "results", *more, "--csv")
-    of_one_value = sorted(name for name, why in told.items() if why and name != "resampled")
+    of_resamples = ("resampled", "drawn")
+    of_one_value = sorted(name for name, why in told.items() if why and name not in of_resamples)
     assert [line.split()[2] for line in ended.err.splitlines()] == of_one_value
     assert {"accuracy", "fine"} <= {line.split(",")[-3] for line in ended.out.splitlines()[1:]}
 
