@@ -12,7 +12,10 @@ from mritk.records import Explainer
 
 
 def attributed(
-    explainer: Explainer, network: nn.Module, batch: torch.Tensor, outputs: torch.Tensor
+    explainer: Explainer,
+    network: nn.Module | LentNetwork,
+    batch: torch.Tensor,
+    outputs: torch.Tensor,
 ) -> np.ndarray:
     """Return the map of each input, (N, *spatial) float32: attributions summed over channels.
 
@@ -21,7 +24,8 @@ def attributed(
 
     Args:
         explainer: The explainer.
-        network: In evaluation mode; normalised batch in, outputs (N, K) out.
+        network: In evaluation mode; normalised batch in, outputs (N, K) out. For many calls
+            remembered once: copying its weights takes time and memory.
         batch: (N, C, *spatial), normalised.
         outputs: (N,) int64, which output is explained of each.
 
@@ -29,9 +33,10 @@ def attributed(
         UsageError: The explainer refuses this network.
         MritkError: It fails, changes the network, or returns something else than it promises.
     """
-    it, lent = f"explainer {explainer.name} of {explainer.origin}", LentNetwork(network)
+    it = f"explainer {explainer.name} of {explainer.origin}"
+    lent = network if isinstance(network, LentNetwork) else LentNetwork(network)
     try:
-        found = explainer.explain(network, batch.clone(), outputs.clone())
+        found = explainer.explain(lent.network, batch.clone(), outputs.clone())
     except (UsageError, MemoryError):
         raise
     except Exception as error:

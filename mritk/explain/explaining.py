@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from mritk.batches.resident import ResidentImages
 from mritk.data.rank import of_rank
@@ -17,6 +16,7 @@ from mritk.evaluate.map_metrics import COLUMNS
 from mritk.explain.attribution import attributed
 from mritk.explain.case import Case, similarity
 from mritk.explain.controls import random_places, with_random_weights
+from mritk.explain.lent_network import LentNetwork
 from mritk.files.workspace import Workspace
 from mritk.images.subset import Subset
 from mritk.model.model_file import TrainedModel
@@ -73,14 +73,14 @@ class Explaining:
         """
         ((first, pixels),) = replace(self, cases=self.cases[:1])._batches()
         batch, outputs = self.model.normalised(pixels), _targets(first, pixels)
-        refused = {}
+        refused, lent = {}, LentNetwork(self.model.network)
         for explainer in explainers:
             dims = len(self.model.input_shape) - 1
             if dims not in explainer.spatial_dims:
                 refused[explainer.name] = f"it is not for {of_rank(dims, 'images', 'volumes')}"
                 continue
             try:
-                attributed(explainer, self.model.network, batch, outputs)
+                attributed(explainer, lent, batch, outputs)
             except MritkError as error:
                 refused[explainer.name] = str(error)
         return refused
@@ -107,13 +107,14 @@ class Explaining:
         left = list(explainers)
         untrained = with_random_weights(self.model).to(self.device)
         networks = {"": self.model.network, RANDOM_WEIGHTS: untrained}
+        lent = {ending: LentNetwork(network) for ending, network in networks.items()}
         found = _Found()
         for cases, pixels in self._batches():
             batch = self.model.normalised(pixels)
             maps: dict[str, np.ndarray] = {}
             for explainer in tuple(left):
                 try:
-                    maps |= _maps(explainer, networks, batch, cases)
+                    maps |= _maps(explainer, lent, batch, cases)
                 except MritkError as error:
                     left.remove(explainer)
                     if not left:
@@ -176,7 +177,7 @@ class Explaining:
 
 def _maps(
     explainer: Explainer,
-    networks: Mapping[str, nn.Module],
+    networks: Mapping[str, LentNetwork],
     batch: torch.Tensor,
     cases: Sequence[Case],
 ) -> dict[str, np.ndarray]:

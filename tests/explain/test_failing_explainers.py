@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from mritk.errors import MritkError
 from mritk.explain.attribution import attributed
@@ -164,9 +166,25 @@ def _gradients(network):
     network(torch.ones(1, 3)).sum().backward()
 
 
+def _plain_weight(network):
+    weight = network[0].weight.detach()
+    del network[0].weight
+    network[0].weight = weight * 2
+
+
+def _plain_buffer(network):
+    del network[1].running_mean
+    network[1].running_mean = torch.ones(2)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (lambda network: prune.l1_unstructured(network[0], "weight", 2), "layers, hooks"),
+        (_plain_weight, "layers"),
+        (_plain_buffer, "layers, weights"),
+        (lambda network: setattr(network[0], "forward", lambda batch: batch), "layers"),
+        (lambda network: setattr(network[1], "__class__", nn.Identity), "layers"),
         (lambda network: network.train(), "training mode"),
         (lambda network: network[0].weight.data.zero_(), "weights"),
         (lambda network: network.half(), "weights"),
@@ -201,3 +219,74 @@ def test_whatever_an_explainer_changes_is_told_and_undone(change, told, raises):
     assert all(p.grad is None and p.requires_grad for p in network.parameters())
     assert not network._forward_hooks and not network[0].weight._backward_hooks
     assert LentNetwork(network).restore() == []
+    assert not vars(network[0]).keys() & {"weight", "forward"}
+    assert "running_mean" not in vars(network[1])
+
+
+class Unusual(nn.Module):
+    """With a buffer that is NaN until it is measured, and what a state dict may hold beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 2), nn.Linear(3, 2)
+        self.register_buffer("measured", torch.tensor([math.nan, 1.0]))
+
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+    def forward(self, batch):
+        return self.one(batch) + self.other(batch)
+
+
+def _explained(network, change):
+    """Call an explainer that makes a change, if any."""
+
+    def explain(network, batch, outputs):
+        change(network)
+        return batch
+
+    return attributed(
+        Explainer("it", explain), network, torch.ones(2, 3), torch.zeros(2, dtype=torch.int64)
+    )
+
+
+def test_a_network_with_nan_and_extra_state_comes_back_unchanged():
+    assert _explained(Unusual(), lambda network: None).shape == (2,)
+    with pytest.raises(MritkError, match=r"changed the network \(weights\)"):
+        _explained(Unusual(), lambda network: network.measured.zero_())
+
+
+def test_hooks_that_are_put_back_are_called_as_before():
+    network = Unusual()
+    found = []
+    network.one.register_forward_hook(
+        lambda module, given, named, output: found.append(named), with_kwargs=True, always_call=True
+    )
+    network.one.register_forward_pre_hook(lambda module, given, named: None, with_kwargs=True)
+    flags = ("_hooks_with_kwargs", "_hooks_always_called", "_pre_hooks_with_kwargs")
+    before = [dict(vars(network.one)[f"_forward{flag}"]) for flag in flags]
+
+    def change(network):
+        for hooks in ("_forward_hooks", *(f"_forward{flag}" for flag in flags)):
+            vars(network.one)[hooks].clear()
+        network.one.register_full_backward_hook(lambda *_: None).remove()
+
+    with pytest.raises(MritkError, match=r"\(hooks\)"):
+        _explained(network, change)
+    assert all(before) and before == [vars(network.one)[f"_forward{flag}"] for flag in flags]
+    network(torch.ones(1, 3))
+    assert found == [{}]
+    network.one.register_backward_hook(lambda *_: None)
+
+
+def test_a_network_that_is_remembered_once_comes_back_every_time():
+    lent = LentNetwork(Unusual())
+    before = copy.deepcopy(list(lent.network.parameters()))
+    for _ in range(3):
+        with pytest.raises(MritkError, match="weights"):
+            _explained(lent, lambda network: network.one.weight.data.zero_())
+        assert all(map(torch.equal, lent.network.parameters(), before))
+    assert _explained(lent, lambda network: None).shape == (2,)
