@@ -16,7 +16,7 @@ from mritk.errors import MritkError
 from mritk.records import Architecture
 
 # What earlier networks consist of, as long as it lives: a tensor may change its memory (for
-# another device or format), and two tensors may share theirs.
+# another device or format), and two tensors may share theirs, be it that of an array of NumPy.
 _tensors: Any = WeakIdKeyDictionary()
 _memory: set[StorageWeakRef] = set()
 _lock = Lock()
@@ -31,9 +31,9 @@ def build_anew(architecture: Architecture) -> nn.Module:
     network = architecture.build()
     with _lock:
         _memory.difference_update([memory for memory in _memory if memory.expired()])
-        own = list(own_tensors(network))
+        own, known = list(own_tensors(network)), _known_addresses()
         for name, tensor in own:
-            if tensor in _tensors or memory_of(tensor) in _memory:
+            if tensor in _tensors or address_of(tensor.untyped_storage()) in known:
                 raise MritkError(
                     f"{architecture.name} of {architecture.origin}: build() returned {name} of an "
                     "earlier network, so training would continue from what that one learned; "
@@ -41,7 +41,7 @@ def build_anew(architecture: Architecture) -> nn.Module:
                 )
         for _, tensor in own:
             _tensors[tensor] = True
-            _memory.add(memory_of(tensor))
+            _memory.add(StorageWeakRef(tensor.untyped_storage()))
     return network
 
 
@@ -58,6 +58,14 @@ def own_tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, tensor
 
 
-def memory_of(tensor: torch.Tensor) -> StorageWeakRef:
-    """Return what is equal for tensors in the same memory, and does not keep it alive."""
-    return StorageWeakRef(tensor.untyped_storage())
+def address_of(storage: torch.UntypedStorage) -> tuple[str, int] | None:
+    """Return device and address of memory that tensors may share; None if there is none."""
+    if storage.device.type == "meta" or not storage.nbytes():
+        return None
+    return str(storage.device), storage.data_ptr()
+
+
+def _known_addresses() -> set[tuple[str, int] | None]:
+    """Return where the memory of earlier networks is now, which may have moved since."""
+    live = (torch.UntypedStorage._new_with_weak_ptr(memory.cdata) for memory in _memory)
+    return {address_of(storage) for storage in live if storage is not None} - {None}

@@ -81,10 +81,14 @@ def starts_from_the_seed(it: BackboneUnderTest) -> None:
 
 def is_built_anew(it: BackboneUnderTest) -> None:
     """Two networks share no parameter and no persistent buffer, or one would train the other."""
-    from mritk.model.anew import memory_of, own_tensors
+    from mritk.model.anew import address_of, own_tensors
 
-    memory = {memory_of(tensor) for _, tensor in own_tensors(it.network)}
-    shared = [name for name, tensor in own_tensors(it.second) if memory_of(tensor) in memory]
+    first, second = (
+        {name: address_of(tensor.untyped_storage()) for name, tensor in own_tensors(network)}
+        for network in (it.network, it.second)
+    )
+    known = {*first.values()} - {None}
+    shared = [name for name, address in second.items() if address in known]
     if shared:
         raise Defect(
             f"two calls of build() return the same {shared[0]}, so one training would continue "

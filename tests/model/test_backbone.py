@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,6 +12,8 @@ from torch import nn
 from mritk import Architecture, InputContract, MritkError, Weights
 from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
+from mritk.testing.backbone import is_built_anew
+from mritk.testing.check import Defect
 from tests.training_fixtures import KeepsGrid
 
 
@@ -154,6 +159,24 @@ def test_what_an_earlier_network_learned_is_no_start_for_another(workspace, how)
     del first
     with pytest.raises(MritkError, match=r"net of .*: build\(\) returned .* of an earlier network"):
         load_backbone(backbone(made), workspace, 1)
+
+
+def test_two_networks_that_live_share_no_array_of_numpy(workspace):
+    array = np.ones((7, 4), np.float32)
+
+    def made():
+        network = build()
+        network[4].weight = nn.Parameter(torch.from_numpy(array))
+        return network
+
+    first = load_backbone(backbone(made), workspace, 0).network
+    with pytest.raises(MritkError, match=r"build\(\) returned 4\.weight of an earlier network"):
+        load_backbone(backbone(made), workspace, 1)
+    with pytest.raises(Defect, match=r"return the same 4\.weight"):
+        is_built_anew(SimpleNamespace(network=first, second=made()))
+    is_built_anew(SimpleNamespace(network=first, second=build()))
+    first[4].weight.share_memory_()  # which moves it away from the array
+    load_backbone(backbone(made), workspace, 2)
 
 
 def test_networks_may_share_constants_and_tie_their_own_weights(workspace):
