@@ -29,6 +29,8 @@ READ_ONLY = "The given NumPy array is not writable"
 
 def guarded_metric(metric: Metric) -> Metric:
     """Return the metric; its functions raise :class:`HookError` where those of the plugin fail."""
+    # Not around each call: that would have Python tell every other warning anew in each resample.
+    warnings.filterwarnings("ignore", READ_ONLY, UserWarning)
     calls = {name: getattr(metric, name) for name in CALLED}
     guarded: dict[str, Any] = {
         name: _Guarded(metric, name, call) for name, call in calls.items() if call not in OF_MRITK
@@ -49,9 +51,7 @@ class _Guarded:
 
         given = [read_only(one) if isinstance(one, np.ndarray) else one for one in arguments]
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", READ_ONLY, UserWarning)
-                found = self._array(self.call(*given))
+            found = self._array(self.call(*given))
             self._require(found, *given)
         except (Undefined, MritkError):  # meant for a person
             raise

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from mritk.store.folder import ResultsFolder
@@ -189,6 +192,35 @@ def test_a_metric_that_returns_no_number_within_its_bounds_is_one_line(
     of_one_value = sorted(name for name, why in told.items() if why and name not in of_resamples)
     assert [line.split()[2] for line in ended.err.splitlines()] == of_one_value
     assert {"accuracy", "fine"} <= {line.split(",")[-3] for line in ended.out.splitlines()[1:]}
+
+
+WARNS = """
+import warnings
+
+import torch
+from mritk import Metric, hookimpl
+
+
+def warning(targets, scores, weights):
+    torch.from_numpy(scores)
+    warnings.warn("few cases", stacklevel=1)
+    return 0.5
+
+
+@hookimpl
+def mritk_metrics():
+    yield Metric("warning", "warning", True, warning)
+"""
+
+
+def test_a_metric_warns_once_and_never_that_it_reads_what_it_may_not_write(make_record, tmp_path):
+    ResultsFolder(tmp_path / "results").write(make_record())
+    (tmp_path / "warns.py").write_text(WARNS)
+    asked = ("leaderboard", tmp_path / "results", "-p", tmp_path / "warns.py", "--metric")
+    command = [sys.executable, "-m", "mritk", *asked, "warning"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr.count("UserWarning: few cases") == 1
+    assert "not writable" not in ended.stderr
 
 
 def test_a_bug_of_a_metric_of_mritk_keeps_its_traceback(mritk, crashing, tmp_path, monkeypatch):
