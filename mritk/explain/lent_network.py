@@ -29,16 +29,18 @@ class LentNetwork:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        names = [(one, _names_of(one)) for one in network.modules()]
+        # Layers of TorchScript are compiled, and are no dictionaries of Python: their weights count.
+        plain = [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]
+        names = [(one, _names_of(one)) for one in plain]
         self._kinds = [(one, type(one), known, _shadowing(one, known)) for one, known in names]
         self._modules = [
             (
                 *(one, one.training, one._is_full_backward_hook),
                 {kind: dict(vars(one)[kind]) for kind in (*LAYERS, *MODULE_HOOKS)},
             )
-            for one in network.modules()
+            for one in plain
         ]
-        self._buffers = [(one, dict(vars(one)["_buffers"])) for one in network.modules()]
+        self._buffers = [(one, dict(vars(one)["_buffers"])) for one in plain]
         self._tensors = [
             (
                 *(one, one.detach().clone(), one.requires_grad, one.grad),

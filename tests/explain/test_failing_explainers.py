@@ -290,3 +290,14 @@ def test_a_network_that_is_remembered_once_comes_back_every_time():
             _explained(lent, lambda network: network.one.weight.data.zero_())
         assert all(map(torch.equal, lent.network.parameters(), before))
     assert _explained(lent, lambda network: None).shape == (2,)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_weights_of_a_compiled_network_come_back():
+    network = torch.jit.trace(nn.Sequential(nn.Conv2d(1, 2, 3)).eval(), torch.zeros(1, 1, 8, 8))
+    lent, batch = LentNetwork(network), torch.ones(1, 1, 8, 8)
+    before = network(batch)
+    with torch.no_grad():
+        next(network.parameters()).zero_()
+    assert lent.restore() == ["weights"]
+    assert torch.equal(network(batch), before)
