@@ -29,7 +29,7 @@ class LentNetwork:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        # Layers of TorchScript are compiled, and are no dictionaries of Python: their weights count.
+        # Layers of TorchScript are no dictionaries of Python: only their weights are remembered.
         plain = [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]
         names = [(one, _names_of(one)) for one in plain]
         self._kinds = [(one, type(one), known, _shadowing(one, known)) for one, known in names]
