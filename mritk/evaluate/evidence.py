@@ -25,13 +25,13 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.over_folds import classes_of, per_fold
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
-from mritk.evaluate.run_values import RunValues
+from mritk.evaluate.run_values import RunValues, independent
 from mritk.evaluate.same_samples import other_folds, other_samples
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
 from mritk.evaluate.unseen import strata_with_value, unseen_variance
-from mritk.evaluate.values import Values, independent, mean_of, minus
+from mritk.evaluate.values import Values, mean_of, minus
 
 POWER = 0.8
 TINY = 1e-6

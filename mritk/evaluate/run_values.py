@@ -22,7 +22,7 @@ from mritk.evaluate.ratio import linearised
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
-from mritk.evaluate.values import Values, independent, mean_of, settled
+from mritk.evaluate.values import Values, defined, mean_of, settled
 from mritk.machine.in_threads import made_in_threads
 
 RESAMPLES = 2000
@@ -260,3 +260,21 @@ def _size(metric: Metric, value: float) -> float:
     """Return the range of a metric, or how large its value is if it has none."""
     width = metric.bounds[1] - metric.bounds[0]
     return width if math.isfinite(width) else abs(value)
+
+
+def independent(runs: Mapping[tuple[int, int], Values], metric: Metric) -> Sequence[Values]:
+    """Return those of runs that are independent of each other, and :func:`defined`.
+
+    These are all runs of one division of the data. Of several divisions, each is one: its seeds
+    share its training samples, and are averaged.
+
+    Args:
+        runs: By seed and number of the division.
+        metric: What they are values of.
+    """
+    divisions: dict[int, list[Values]] = defaultdict(list)
+    for run in sorted(runs):
+        divisions[run[1]].append(runs[run])
+    if len(divisions) < 2:
+        return defined([runs[run] for run in sorted(runs)], metric)
+    return defined([mean_of(values, metric) for values in divisions.values()], metric)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,24 +38,6 @@ class Values:
 def settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
     """Return the values with those that only rounding sets apart from ``at`` put there."""
     return np.where(np.abs(values - at) <= rounding, at, values)
-
-
-def independent(runs: Mapping[tuple[int, int], Values], metric: Metric) -> Sequence[Values]:
-    """Return those of runs that are independent of each other, and :func:`defined`.
-
-    These are all runs of one division of the data. Of several divisions, each is one: its seeds
-    share its training samples, and are averaged.
-
-    Args:
-        runs: By seed and number of the division.
-        metric: What they are values of.
-    """
-    divisions: dict[int, list[Values]] = defaultdict(list)
-    for run in sorted(runs):
-        divisions[run[1]].append(runs[run])
-    if len(divisions) < 2:
-        return defined([runs[run] for run in sorted(runs)], metric)
-    return defined([mean_of(values, metric) for values in divisions.values()], metric)
 
 
 def defined(values: Sequence[Values], metric: Metric) -> Sequence[Values]:

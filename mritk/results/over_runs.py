@@ -11,8 +11,8 @@ import numpy as np
 
 from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.over_folds import run_value
-from mritk.evaluate.run_values import Scored
-from mritk.evaluate.values import Values, independent, mean_of
+from mritk.evaluate.run_values import Scored, independent
+from mritk.evaluate.values import Values, mean_of
 from mritk.results.analysis import Analysis, run_of
 from mritk.results.kept_tables import KeptTables, kept_or_made, table_key
 from mritk.results.table import Cell, Row
