@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, compress
 
@@ -173,15 +173,18 @@ class Evidence(RunValues):
 
     def _compared(self, first: str, second: str, metric: Metric) -> list[tuple[int, int]]:
         """Return those that are compared: of a metric of cases, those that both rows define."""
-        every, points = self._common(first, second), self._points(first, second, metric)
+        every = self._common(first, second)
+        if not metric.of_cases:
+            return every
+        points = self._points(first, second, metric)
         both = [pair for pair, of in zip(every, points, strict=True) if np.isfinite(of).all()]
-        return both if both and metric.of_cases else every
+        return both or every
 
-    def _points(self, first: str, second: str, metric: Metric) -> list[tuple[float, float]]:
-        """Return the values of both rows in what they have in common."""
+    def _points(self, first: str, second: str, metric: Metric) -> Iterator[tuple[float, float]]:
+        """Yield the values of both rows in what they have in common."""
         ones, others = self.trials[first], self.trials[second]
-        common = self._common(first, second)
-        return [(ones[a][metric.name].point, others[b][metric.name].point) for a, b in common]
+        for a, b in self._common(first, second):
+            yield ones[a][metric.name].point, others[b][metric.name].point
 
     def _folds_of(self, row: str) -> dict[Run, set[int]]:
         """Return the folds of each run of a row."""

@@ -41,8 +41,10 @@ def other_folds(metric: Metric, pairs: Iterable[tuple[float, float]]) -> str:
 
     Takes the values of both in each trial of the same seed and fold, NaN where undefined.
     """
+    if not metric.of_cases:
+        return ""
     differing = sum(math.isnan(one) != math.isnan(other) for one, other in pairs)
-    if not metric.of_cases or not differing:
+    if not differing:
         return ""
     trials = "trial" if differing == 1 else "trials"
     return (

@@ -66,7 +66,9 @@ def mean_of(values: Sequence[Values], metric: Metric) -> Values:
 def _mean(values: Sequence[np.ndarray], metric: Metric) -> np.ndarray:
     """Return the mean of several values in each weighting, (R,); of cases, as :func:`mean_of`."""
     every = np.stack(values)
-    known = ~np.isnan(every) if metric.of_cases else np.ones(every.shape, dtype=bool)
+    if not metric.of_cases:
+        return np.asarray(every.mean(axis=0))
+    known = ~np.isnan(every)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, every, 0.0).sum(axis=0) / known.sum(axis=0))
 
