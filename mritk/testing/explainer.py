@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 COUNT, OUTPUTS, SIDE = 3, 4, 12
 CLOSE = 1e-4
-# Where torch keeps those of modules, and of tensors.
-HOOKS = (
-    *("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"),
-    "_post_accumulate_grad_hooks",
-)
 
 
 class ExplainerUnderTest(UnderTest[Explainer]):
@@ -105,34 +100,17 @@ def keeps_images_apart(it: ExplainerUnderTest) -> None:
 
 
 def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
-    """Weights, gradients, training mode and hooks of the network, and the batch, are as before."""
+    """Weights, gradients, layers, training mode and hooks, and the batch, are as before."""
+    from mritk.explain.lent_network import LentNetwork
 
     for dims in ranks_of(it.record):
         network, batch, outputs = it.case(dims)
-        before = _state(network)
-        given = batch.clone()
+        lent, given = LentNetwork(network), batch.clone()
         it.record.explain(network, given, outputs)
         if not equal(given, batch):
             raise Defect("it modifies the batch; copy it first")
-        for what, value in _state(network).items():
-            if value != before[what]:
-                raise Defect(f"it changes the network: {what}")
-
-
-def _state(network: torch.nn.Module) -> dict[str, object]:
-    modules = list(network.modules())
-    return {
-        "weights": [tensor.tolist() for tensor in network.state_dict().values()],
-        "gradients": [p.grad is None for p in network.parameters()],
-        "requires_grad": [p.requires_grad for p in network.parameters()],
-        "training mode": [module.training for module in modules],
-        "hooks": [_hooks(one) for one in (*modules, *network.parameters())],
-    }
-
-
-def _hooks(holder: object) -> int:
-    """Return how many hooks run with passes through a module or a parameter."""
-    return sum(len(getattr(holder, kind, None) or ()) for kind in HOOKS)
+        if changed := lent.restore():
+            raise Defect(f"it changes the network: {', '.join(changed)}")
 
 
 CHECKS = (*promises(__name__), is_sent_to_workers)
