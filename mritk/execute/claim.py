@@ -15,8 +15,7 @@ from time import sleep
 from mritk.errors import Stopped
 from mritk.execute.away import wait_for
 from mritk.execute.notice import Notice
-from mritk.files.waiting import locked
-from mritk.store.claims import claim_path
+from mritk.store.claims import claim_path, held
 from mritk.store.folder import ResultsFolder
 
 logger = logging.getLogger("mritk")
@@ -47,7 +46,7 @@ def claimed(
     path = claim_path(results, trial_id)
     told = False
     while True:
-        with _claimed_now(path) as mine:
+        with _claimed_now(results, trial_id) as mine:
             if mine or not wait:
                 yield mine
                 return
@@ -65,14 +64,13 @@ def claimed(
 
 
 @contextmanager
-def _claimed_now(path: Path) -> Iterator[bool]:
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-    if not path.parent.is_dir():  # the lock would bring a results folder that is gone to life again
-        yield True
-        return
+def _claimed_now(results: ResultsFolder, trial_id: str) -> Iterator[bool]:
+    path = claim_path(results, trial_id)
+    if results.is_there():  # not beneath the place of a disk that is gone
+        with suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
     try:
-        with locked(path, "", wait=False, patience=0) as mine:
+        with held(results, trial_id) as mine:
             try:
                 yield mine
             finally:

@@ -13,6 +13,8 @@ from torch import nn
 
 from mritk.errors import StoreError, Unavailable
 from mritk.execute.away import wait_for, when_there
+from mritk.execute.claim import claimed
+from mritk.files.waiting import locked
 from mritk.model.model_file import write_model
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
@@ -205,6 +207,33 @@ def test_nor_does_one_that_is_being_written_when_it_goes(results, monkeypatch):
     checkpoint.save({})
     checkpoint.close()
     assert not results.path.exists()
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_nor_does_a_claim(results, mounted):
+    results.path.rename(results.path.with_name("away"))
+    if mounted:
+        results.path.mkdir()
+    with claimed(results, "a", wait=False) as mine:
+        assert mine
+        assert not list(results.path.glob("*"))
+    assert results.path.exists() == mounted
+
+
+def test_nor_one_that_is_taken_when_it_goes(results, monkeypatch):
+    away = results.path.with_name("away")
+
+    def go_and_lock(path, *args, **kwargs):
+        results.path.rename(away)
+        return locked(path, *args, **kwargs)  # creates the folders above it
+
+    monkeypatch.setattr("mritk.store.claims.locked", go_and_lock)
+    with claimed(results, "a", wait=False) as mine:
+        assert mine
+        assert not results.path.exists()
+    assert not results.path.exists()
+    away.rename(results.path)
+    assert results.is_there()
 
 
 @pytest.mark.slow

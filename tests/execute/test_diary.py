@@ -18,7 +18,9 @@ from mritk.store.folder import ResultsFolder
 @pytest.fixture
 def results(tmp_path):
     (tmp_path / "claims").mkdir()
-    return ResultsFolder(tmp_path)
+    folder = ResultsFolder(tmp_path)
+    folder.require_writable()
+    return folder
 
 
 def epoch(number, val=0.5):

@@ -29,7 +29,9 @@ class FakeTrial:
 
 @pytest.fixture
 def results(tmp_path):
-    return ResultsFolder(tmp_path)
+    folder = ResultsFolder(tmp_path)
+    folder.require_writable()
+    return folder
 
 
 def epoch(number, seconds=10.0, of=4):
@@ -109,7 +111,6 @@ def test_a_trial_with_a_checkpoint_that_nobody_trains_is_to_do_and_interrupted(
 
 def test_what_a_killed_run_has_left_is_removed_once_its_trials_are_stored(results):
     (results.path / "claims").mkdir()
-    (results.path / "trials").mkdir()
     left = results.path / "claims" / "elsewhere-17.run"
     left.write_text(json.dumps({"trials": {"1": "one", "2": "two"}}))
     results.trial_path("1").touch()
