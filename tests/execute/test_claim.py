@@ -163,9 +163,22 @@ def test_where_there_are_no_locks_nobody_waits(results, monkeypatch):
         assert mine
 
 
-# Does the same run in another process when this one is planned, and says how often it trains.
+# Stores trials as a run in another process does.
+OTHER = """
+import sys
+from pathlib import Path
+from mritk.execute.claim import claimed
+from mritk.store.folder import ResultsFolder
+
+results = ResultsFolder(Path(sys.argv[1]))
+for path in Path(sys.argv[2]).iterdir():
+    with claimed(results, path.stem, wait=True):
+        results.write_content(path.stem, path.read_bytes())
+"""
+
+# Lets it do so when this run is planned, and says what it trains itself.
 MEANWHILE = """
-import json, subprocess, sys
+import subprocess, sys
 from pathlib import Path
 from mritk import hookimpl
 
@@ -174,8 +187,8 @@ HERE = Path(__file__).parent
 
 @hookimpl
 def mritk_run_start(plan):
-    command = json.loads((HERE / "command.json").read_text())
-    subprocess.run(command, cwd=HERE, check=True, capture_output=True)
+    trained = HERE / "others" / "trials"
+    subprocess.run([sys.executable, HERE / "other.py", HERE / "results", trained], check=True)
 
 
 @hookimpl
@@ -201,9 +214,8 @@ def test_what_another_process_stores_once_a_run_is_planned_is_not_trained_again(
     asked = ["--seeds", 2, *(["--rerun"] if again else [])]
     if again:
         assert run_toy("--seeds", 2).code == 0
-    base = ["run", "-p", "toy.py", "-b", "tiny", "-d", "bands", "--protocol", "fast.toml"]
-    command = [sys.executable, "-m", "mritk", *base, "-o", "results", "--device", "cpu", *asked]
-    (tmp_path / "command.json").write_text(json.dumps([*map(str, command), "--jobs", "1"]))
+    assert run_toy("--seeds", 2, "-o", tmp_path / "others").code == 0
+    (tmp_path / "other.py").write_text(OTHER)
     (tmp_path / "meanwhile.py").write_text(MEANWHILE)
     ended = run_toy("-p", tmp_path / "meanwhile.py", *asked, *WAYS[way])
     assert ended.code == 0, ended.err
@@ -211,7 +223,8 @@ def test_what_another_process_stores_once_a_run_is_planned_is_not_trained_again(
     assert "2 of 2 trials were stored by another process meanwhile" in ended.err
     assert "already finished" not in ended.err
     assert "| tiny@scratch" in ended.out, "they stand in its table"
-    assert len(list(results.trials())) == 2
+    others = {path.name: path.read_bytes() for path in (tmp_path / "others/trials").iterdir()}
+    assert {path.name: path.read_bytes() for path in results.trial_files()} == others
 
 
 @pytest.mark.slow
