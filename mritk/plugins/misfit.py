@@ -9,7 +9,6 @@ from mritk.plugins.loaded import place_of_function
 
 def misfit_of(plugin: object, manager: pluggy.PluginManager) -> str:
     """Return the first unknown hook or argument of a plugin in one line; empty without one."""
-    import inspect
     from difflib import get_close_matches
 
     specified = {
@@ -24,10 +23,9 @@ def misfit_of(plugin: object, manager: pluggy.PluginManager) -> str:
             near = get_close_matches(hook, specified, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(specified)}"
             return f"unknown hook {hook!r} ({place_of_function(function)}); {hint}"
-        given = inspect.signature(function).parameters.values()
-        # As pluggy does: it leaves out what has a default, and what is no positional argument.
-        asked = [p for p in given if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]
-        unknown = [p.name for p in asked if p.name not in specified[hook]]
+        # What pluggy compares: without self, what has a default, and what is not positional.
+        asked = pluggy.HookImpl(plugin, "", function, options).argnames
+        unknown = [name for name in asked if name not in specified[hook]]
         if unknown:
             return (
                 f"{hook} has no argument {unknown[0]!r} ({place_of_function(function)}); it may "

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from pluggy import PluginValidationError
 
 from mritk import Alias, Architecture, Augmentation, BackboneFamily, Dataset, Weights, hookimpl
 from mritk.errors import DuplicateName, Unavailable, UnknownName
@@ -178,6 +179,20 @@ def test_a_plugin_that_fails_is_remembered_and_stops_no_other(install, source, r
     assert [str(p.origin) for p in registry.failures] == ["acme 0.9 (acme)"]
     assert registry.augmentation("zeta_blur")
     assert registry.augmentation("flip")
+
+
+def test_self_of_a_class_is_no_argument_that_a_hook_lacks():
+    """Of a class registered as it is, pluggy takes the first hook, and refuses the second."""
+
+    class Acme:
+        @hookimpl
+        def mritk_backbones(self): ...
+
+        @hookimpl
+        def mritk_zzz(self): ...
+
+    with pytest.raises(PluginValidationError, match="unknown hook 'mritk_zzz'"):
+        Registry.load(environ={}).register(Acme)
 
 
 def test_a_plugin_that_fails_halfway_leaves_nothing_behind(install):
