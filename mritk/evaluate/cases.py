@@ -100,6 +100,8 @@ def regions_of(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[float, ...]]]:
     """Yield each region of a task as a measure takes it: predicted, true, and the spacing.
 
+    The arrays are new ones, since measures may write to them: some functions of Cython take no
+    others. :func:`case_scores` gives them to several, which only read.
     Arguments and errors are those of :func:`case_scores`.
     """
     assert isinstance(task, Segmentation)  # no other task has label maps

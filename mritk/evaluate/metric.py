@@ -67,9 +67,10 @@ class Metric(Record):
             against each other. None: nothing is left out; with ``measure`` and an infinite bound
             what is NaN, since no worst value could stand for a region that is absent.
         measure: For a segmentation: measures one region of one case. Takes the region as predicted
-            and as it is (bool arrays of one shape) and the spacing in mm along each axis; returns a
-            number, NaN (or infinite) where undefined. The scores of the metric are then what it
-            measures on the stored label maps, (N, regions), and ``NAME[REGION]`` is a metric too.
+            and as it is (bool arrays of one shape, its own to write to) and the spacing in mm along
+            each axis; returns a number, NaN (or infinite) where undefined. The scores of the metric
+            are then what it measures on the stored label maps, (N, regions), and ``NAME[REGION]``
+            is a metric too.
             None: scores are those stored.
         undefined: With ``measure``: which cases have no value, to follow "undefined":
             ``where neither label map has the region``.

@@ -1,7 +1,8 @@
 """Metrics of plugins as commands compute them: what one raises becomes a line that names it.
 
-What they are given is shared with all other metrics, so they may not write to it; and what they
-return is looked at, or a wrong value would end mritk's own lines, or stand in a table.
+Targets and scores are shared with all other metrics, so none may write to them; the regions that
+one measures are its own. What they return is looked at, or a wrong value would end mritk's own
+lines, or stand in a table.
 """
 
 from __future__ import annotations
@@ -29,38 +30,40 @@ READ_ONLY = "The given NumPy array is not writable"
 
 def guarded_metric(metric: Metric) -> Metric:
     """Return the metric; its functions raise :class:`HookError` where those of the plugin fail."""
+    return _with(metric, lambda name, call: _Blamed(_Held(metric, name, call)))
+
+
+def held_metric(metric: Metric) -> Metric:
+    """Return the metric, called in the same way; what it may not return is an ordinary error."""
+    return _with(metric, lambda name, call: _Held(metric, name, call))
+
+
+def _with(metric: Metric, around: Callable[[str, Callable[..., Any]], Any]) -> Metric:
     # Not around each call: that would have Python tell every other warning anew in each resample.
     warnings.filterwarnings("ignore", READ_ONLY, UserWarning)
     calls = {name: getattr(metric, name) for name in CALLED}
-    guarded: dict[str, Any] = {
-        name: _Guarded(metric, name, call) for name, call in calls.items() if call not in OF_MRITK
-    }
-    return replace(metric, **guarded)
+    return replace(
+        metric, **{name: around(name, call) for name, call in calls.items() if call not in OF_MRITK}
+    )
 
 
 @dataclass(frozen=True)
-class _Guarded:
+class _Held:
+    """A function of a metric, given what commands give, and held to what it may return."""
+
     metric: Metric
     name: str
     call: Callable[..., Any]
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *given: Any) -> Any:
         import numpy as np
 
         from mritk.evaluate.resamples import read_only
 
-        given = [read_only(one) if isinstance(one, np.ndarray) else one for one in arguments]
-        try:
-            found = self._array(self.call(*given))
-            self._require(found, *given)
-        except (Undefined, MritkError):  # meant for a person
-            raise
-        except Exception as error:
-            raise HookError(
-                f"metric {self.metric.name} of {self.metric.origin} failed: "
-                f"{reason_of(error, 'hook mritk_metrics')}; report it to the author; for details: "
-                f"{check_command(self.metric.name, self.metric.origin, self.call)}"
-            ) from error
+        if self.name != "measure":
+            given = tuple(read_only(one) if isinstance(one, np.ndarray) else one for one in given)
+        found = self._array(self.call(*given))
+        self._require(found, *given)
         return found.item() if self._is_scalar else found
 
     @property
@@ -119,3 +122,23 @@ class _Guarded:
         if self.name != "function":
             return np.empty(0)
         return found.ravel() if self._is_scalar else found[np.unique(given[0][given[2] > 0])]
+
+
+@dataclass(frozen=True)
+class _Blamed:
+    """The same; what it raises becomes a line that names the metric."""
+
+    held: _Held
+
+    def __call__(self, *given: Any) -> Any:
+        try:
+            return self.held(*given)
+        except (Undefined, MritkError):  # meant for a person
+            raise
+        except Exception as error:
+            metric = self.held.metric
+            raise HookError(
+                f"metric {metric.name} of {metric.origin} failed: "
+                f"{reason_of(error, 'hook mritk_metrics')}; report it to the author; for details: "
+                f"{check_command(metric.name, metric.origin, self.held.call)}"
+            ) from error

@@ -1,0 +1,83 @@
+"""The check of a metric calls its functions as commands do: what fails there fails here."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from mritk import Metric
+from mritk.errors import HookError
+from mritk.evaluate.examples import example
+from mritk.evaluate.measured import measured
+from mritk.plugins.guarded_metric import guarded_metric
+from mritk.tasks.segmentation import Segmentation
+from mritk.testing.metric import CHECKS, MetricUnderTest
+
+
+def failed(metric: Metric) -> dict[str, str]:
+    verdicts = MetricUnderTest(metric).inspect(CHECKS)
+    return {v.check: v.reason for v in verdicts if v.state == "failed"}
+
+
+def jaccard_in_place(predicted, reference, spacing):
+    predicted ^= reference  # where they differ
+    reference |= predicted  # the union
+    union = int(reference.sum())
+    return 1 - int(predicted.sum()) / union if union else math.nan
+
+
+JACCARD = Metric("j", "J", True, measure=jaccard_in_place, task="segmentation", bounds=(0, 1))
+
+
+def test_a_measure_may_write_to_its_regions_which_nobody_else_reads():
+    true = np.zeros((2, 6, 6), dtype=np.uint8)
+    true[:, :4, :4], true[:, 1:3, 1:3] = 1, 2
+    given = np.roll(true, 1, axis=2)
+    task = Segmentation(
+        ("background", "oedema", "core"), {"all": ("oedema", "core"), "core": ("core",)}
+    )
+    before = given.copy(), true.copy()
+    found = measured(guarded_metric(JACCARD), task, given, true, [None] * 2)
+    # Moved by one of four columns, and by one of two: 3 of 5 columns, and 1 of 3, are in both.
+    np.testing.assert_allclose(found, [[3 / 5, 1 / 3]] * 2)
+    np.testing.assert_array_equal((given, true), before)
+    assert failed(JACCARD) == {}
+
+
+def writable_only(targets, scores, weights):
+    """As a function of Cython whose arguments are no ``const`` memoryviews."""
+    if memoryview(scores).readonly:
+        raise ValueError("buffer source array is read-only")
+    return np.average(scores.argmax(axis=1) == targets, weights=weights)
+
+
+def per_class(values, targets, scores, weights):
+    return np.asarray(values)
+
+
+@pytest.mark.parametrize(
+    ("function", "classes", "check", "told"),
+    [
+        (writable_only, False, "leaves its input alone", "array is read-only"),
+        (lambda *_: "0.5", False, "value lies within its bounds", "returned what is no number"),
+        (partial(per_class, [0.5] * 5), True, "value lies within its bounds", "(5,), not (3,)"),
+        (partial(per_class, [1.5, 0, 0]), True, "value lies within its bounds", "1.5 is outside"),
+    ],
+)
+def test_what_commands_refuse_is_told_once(function, classes, check, told):
+    metric = Metric("m", "M", None, function, per_class=classes, bounds=(0, 1))
+    found = failed(metric)
+    assert list(found) == [check]
+    assert told in found[check]
+    made = example(metric, 0)
+    with pytest.raises(HookError) as refused:
+        guarded_metric(metric).compute(made.targets, made.scores)
+    assert told in str(refused.value)
+
+
+def test_a_measure_that_returns_text_is_told():
+    metric = Metric("m", "M", True, measure=lambda *_: "0.5", task="segmentation", bounds=(0, 1))
+    assert "no number" in failed(metric)["measures regions of any form"]
