@@ -90,18 +90,18 @@ class _Held:
         """
         import numpy as np
 
-        shape: tuple[int, ...] = ()
+        shape: tuple[int | str, ...] = ()
         if self.name in ("resampled", "divided_by"):
             of_classes = self.metric.per_class and self.name == "resampled"
             shape = (len(given[0].weights), *(given[0].scores.shape[1:] if of_classes else ()))
         elif self.name == "left_out":
-            shape = (len(given[0]), found.size // len(given[0]))  # of any width
+            shape = (len(given[0]), found.shape[1] if found.ndim == 2 else "columns")  # any width
         elif not self._is_scalar:
             shape = given[1].shape[1:]
         if found.dtype.kind not in "biuf":
             raise TypeError(f"{self.name} returned what is no number ({found.dtype})")
         if found.shape != shape and not (self._is_scalar and found.size == 1):
-            wanted = f"{shape}" if shape else "one number"
+            wanted = str(shape).replace("'", "") if shape else "one number"
             raise ValueError(f"{self.name} returned an array {found.shape}, not {wanted}")
         low, high = self.metric.bounds
         room = ROUNDING * max([1.0, *(abs(end) for end in (low, high) if math.isfinite(end))])

@@ -40,6 +40,12 @@ class MetricUnderTest(UnderTest[Metric]):
         made = example(self.record, seed)
         return made.targets, made.scores, made.weights
 
+    def resamples(self) -> Resamples:
+        """Return 20 bootstrap weightings of a table."""
+        targets, scores, _ = self.table(0)
+        drawn = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), 20)
+        return Resamples(targets, scores, np.arange(COUNT), drawn.astype(np.float32))
+
     def value(self, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
         """Return the value, NaN where it is undefined."""
         return self.unbounded.compute(targets.copy(), scores.copy(), weights.copy()).value
@@ -108,14 +114,32 @@ def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
     """Many weightings at once give what the function gives for each."""
     if it.record.resampled is None:
         raise NotApplicable("it has no vectorised form for resamples")
-    targets, scores, _ = it.table(0)
-    drawn = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), 20)
-    weights = drawn.astype(np.float32)
-    many = it.unbounded.resample(Resamples(targets, scores, np.arange(COUNT), weights))
-    each = [it.value(targets, scores, row.astype(np.float64)) for row in weights]
+    samples = it.resamples()
+    many = it.unbounded.resample(samples)
+    each = [it.value(samples.targets, samples.scores, row) for row in samples.sample_weights()]
     for at_once, alone in zip(many, each, strict=True):
         if not _same(at_once, alone, 1e-4, 1e-5):
             raise Defect(f"resampled returns {at_once:.6g}, the function {alone:.6g}")
+
+
+def divided_by_is_of_every_resample(it: MetricUnderTest) -> None:
+    """What a ratio is divided by is a number of each weighting, and not 0 with equal weights."""
+    divided_by = it.called.divided_by
+    if divided_by is None:
+        raise NotApplicable("it does not say what it is divided by")
+    divided_by(it.resamples())
+    targets, scores, _ = it.table(0)
+    whole = float(divided_by(Resamples.of_one(targets, scores, np.ones(COUNT)))[0])
+    if not whole or not math.isfinite(whole):
+        raise Defect(f"of {COUNT} ordinary predictions it is {whole:g}, which nothing divides by")
+
+
+def left_out_is_of_every_sample(it: MetricUnderTest) -> None:
+    """What the value leaves out is told of each sample, (N, columns)."""
+    if it.called.left_out is None:
+        raise NotApplicable("it does not say what it leaves out")
+    for seed in TABLES:
+        it.called.left_out(it.table(seed)[1])
 
 
 def measures_regions_of_any_form(it: MetricUnderTest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -81,3 +82,43 @@ def test_what_commands_refuse_is_told_once(function, classes, check, told):
 def test_a_measure_that_returns_text_is_told():
     metric = Metric("m", "M", True, measure=lambda *_: "0.5", task="segmentation", bounds=(0, 1))
     assert "no number" in failed(metric)["measures regions of any form"]
+
+
+def of_class_0(targets, scores, weights):
+    return np.average(scores.argmax(axis=1) == 0, weights=weights)
+
+
+def of_rows(scores):
+    return np.isnan(scores).any(axis=1)
+
+
+def test_what_is_left_out_has_a_row_for_each_sample_and_any_columns():
+    plain = Metric("m", "M", None, of_class_0, bounds=(0, 1))
+    scores = example(plain, 0).scores
+    for told in (of_rows, lambda scores: np.isnan(scores)[1:]):
+        metric = replace(plain, left_out=told)
+        with pytest.raises(HookError) as refused:
+            guarded_metric(metric).left_out(scores)
+        (check, reason), *more = failed(metric).items()
+        assert (check, more) == ("left out is of every sample", [])
+        assert reason.removeprefix("ValueError: ") in str(refused.value)
+        assert told is not of_rows or "array (60,), not (60, columns)" in reason
+    for width in range(4):
+        metric = replace(plain, left_out=lambda scores, width=width: np.isnan(scores)[:, :width])
+        assert guarded_metric(metric).left_out(scores).shape == (60, width)
+        assert failed(metric) == {}
+
+
+@pytest.mark.parametrize(
+    ("divided_by", "told"),
+    [
+        (lambda samples: samples.total[:1], "(1,), not (20,)"),
+        (lambda samples: samples.total * 0, "it is 0, which nothing divides by"),
+        (lambda samples: samples.total * math.nan, "it is nan, which nothing divides by"),
+        (lambda samples: samples.total, ""),
+    ],
+)
+def test_what_a_ratio_is_divided_by_is_asked_for(divided_by, told):
+    found = failed(Metric("m", "M", None, of_class_0, bounds=(0, 1), divided_by=divided_by))
+    assert list(found) == ["divided by is of every resample"] * bool(told)
+    assert all(told in reason for reason in found.values())

@@ -42,6 +42,14 @@ def sorts_the_scores(targets, scores, weights):
     return value
 
 
+def of_all_resamples(resamples):
+    return np.ones(1)
+
+
+def rows_with_nan(scores):
+    return np.isnan(scores).any(axis=1)
+
+
 def volume(predicted, reference, spacing):
     return float(predicted.sum())
 
@@ -61,5 +69,7 @@ def mritk_metrics():
     yield plain("order_of_samples_does_not_matter", function=of_the_first_half)
     yield Metric("direction_is_right", "share", False, good, bounds=(0, 1), summary="upside down")
     yield plain("resampled_agrees_with_the_function", function=good, resampled=always_half)
+    yield plain("divided_by_is_of_every_resample", function=good, divided_by=of_all_resamples)
+    yield plain("left_out_is_of_every_sample", function=good, left_out=rows_with_nan)
     yield plain("leaves_its_input_alone", function=sorts_the_scores)
     yield plain("measures_regions_of_any_form", task="segmentation", measure=volume)
