@@ -133,9 +133,11 @@ class _Blamed:
     def __call__(self, *given: Any) -> Any:
         try:
             return self.held(*given)
-        except (Undefined, MritkError):  # meant for a person
+        except MritkError:  # meant for a person
             raise
         except Exception as error:
+            if isinstance(error, Undefined) and self.held.name == "function":
+                raise  # the others return NaN
             metric = self.held.metric
             raise HookError(
                 f"metric {metric.name} of {metric.origin} failed: "

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mritk import Metric
+from mritk import Metric, Undefined
 from mritk.errors import HookError
 from mritk.evaluate.examples import example
 from mritk.evaluate.measured import measured
@@ -122,3 +122,18 @@ def test_what_a_ratio_is_divided_by_is_asked_for(divided_by, told):
     found = failed(Metric("m", "M", None, of_class_0, bounds=(0, 1), divided_by=divided_by))
     assert list(found) == ["divided by is of every resample"] * bool(told)
     assert all(told in reason for reason in found.values())
+
+
+def undefined(*_):
+    raise Undefined("there are no pairs")
+
+
+def test_only_a_function_raises_undefined():
+    """Elsewhere it would end a command with a traceback: the others return NaN."""
+    made = example(JACCARD, 0)
+    spoken = Metric("m", "M", None, undefined, task="segmentation")
+    assert guarded_metric(spoken).compute(made.targets, made.scores).reason == "there are no pairs"
+    metric = guarded_metric(replace(JACCARD, measure=undefined, resampled=undefined))
+    for call in (metric.measure, metric.resampled):
+        with pytest.raises(HookError, match="there are no pairs"):
+            call(made.targets, made.targets, (1.0, 1.0))
