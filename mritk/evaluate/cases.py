@@ -17,6 +17,9 @@ from mritk.tasks.segmentation import MEASURES, Segmentation
 from mritk.tasks.task import Task
 
 PERCENTILE = 95
+# Of the measures; trial files state by which one their cases were measured. A change of what a
+# measure gives for the same label maps raises it, and has its place in mritk.store.earlier_cases.
+DEFINITION = 2
 # Takes a region as predicted and as it is, bool arrays of one shape, and the spacing in mm.
 Measure = Callable[[np.ndarray, np.ndarray, Sequence[float]], float]
 

@@ -24,7 +24,7 @@ from mritk.tasks.task import Task
 
 NO_CASE = {
     "dice": "no case has the region in either label map",
-    "hd95": "no case has the region in both label maps",
+    "hd95": "no case has the region in both label maps, or the distances are unknown",
 }
 # Name of the measure in columns: label, direction and bounds.
 KINDS = {

@@ -4,7 +4,8 @@ Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
 
     /                     attributes: digest (:mod:`mritk.store.seal`), schema, status, id,
                           dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
-                          fingerprint, scheme, folds, fold, seed, grouped, task
+                          fingerprint, scheme, folds, fold, seed, grouped, task; of a segmentation
+                          also cases, the definition of its case scores
     /protocol_json        canonical JSON of the protocol
     /audit_json           verdict: findings, policy, counts, digest of the split
     /samples              table of all samples that are named: id, patient, site, source ("" where
@@ -39,9 +40,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mritk.evaluate.cases import DEFINITION
 from mritk.method import Epoch
 from mritk.store import earlier_layout
 from mritk.store.arrays import read_table, read_text, store, store_table, store_text, table, texts
+from mritk.store.earlier_cases import measure_anew
 from mritk.store.part_layout import SampleTable, StoredSamples, read_part, write_part
 from mritk.store.record import Failure, TrialIdentity, TrialRecord
 from mritk.store.seal import SEAL, digest_of
@@ -52,6 +55,7 @@ SCHEMA = 5
 SINCE = 5
 NUMBERS = {"int": np.int64, "float": np.float64}
 EXTRA = "extra/"
+CASES = "cases"
 JSON = ("audit", "notes", "provenance")
 # What is an attribute of the file: all that says which trial it is, but what is no plain value.
 ATTRIBUTES = tuple(
@@ -67,6 +71,8 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     for name in ATTRIBUTES:
         file.attrs[name] = getattr(record, name)
     file.attrs["task"] = json.dumps(record.task.as_dict())
+    if any(part.cases for part in record.predictions.values()):
+        file.attrs[CASES] = DEFINITION
     store_text(file, "protocol_json", record.protocol_json)
     for name in JSON:
         store_text(file, f"{name}_json", json.dumps(_as_json(getattr(record, name))))
@@ -124,13 +130,16 @@ def _storable(text: str) -> str:
 def read_record(file: h5py.File) -> TrialRecord:
     """Return the content of a trial file; damage surfaces as nearly any exception."""
     read = _read_earlier if file.attrs["schema"] < SINCE else _read_columns
-    return TrialRecord(
+    record = TrialRecord(
         **{name: _plain(file.attrs[name]) for name in ATTRIBUTES},
         **read(file),
         task=task_from_dict(json.loads(file.attrs["task"])),
         cost={name: float(value) for name, value in file["cost"].attrs.items()},
         failure=_read_failure(file["failure"]) if "failure" in file else None,
     )
+    if file.attrs.get(CASES, 1) < DEFINITION:
+        measure_anew(record)
+    return record
 
 
 def _read_columns(file: h5py.File) -> dict[str, Any]:
