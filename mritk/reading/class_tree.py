@@ -17,8 +17,9 @@ from mritk.reading.layouts import (
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
-from mritk.reading.parts import SPLITS, part_beside, part_of
+from mritk.reading.parts import SPLITS, part_of
 from mritk.reading.passed_over import PassedOver
+from mritk.reading.retest import folders_of_retested, parts_in
 from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
 from mritk.reading.spelling import canonical_name, composed, first_alike
 
@@ -171,7 +172,11 @@ def _is_empty(folder: ScanFolder) -> bool:
 
 
 def _of_named(
-    folder: ScanFolder, classes: Set[str], part: str = "", own: ScanFolder | None = None
+    folder: ScanFolder,
+    classes: Set[str],
+    part: str = "",
+    own: ScanFolder | None = None,
+    retested: Set[str] = frozenset(),
 ) -> Iterator[ClassFile]:
     """Yield the scans of the folders named ``classes``; parts are around or inside of them.
 
@@ -180,16 +185,17 @@ def _of_named(
         classes: The names, in the Unicode form NFC.
         part: The part that ``folder`` lies in.
         own: The folder of the class that ``folder`` lies in.
+        retested: As in :func:`mritk.reading.retest.parts_in`.
     """
     if own:
         yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
-    names = [child.name for child in folder.folders]
-    for child in folder.folders:
+    inside = folders_of_retested(folder.folders) if own else frozenset()  # else they may be classes
+    for child, called in parts_in(folder, retested):
         if own and child in folder.mask_folders:
             continue
         is_class = not own and composed(child.name) in classes
-        of_child = part or ("" if is_class else part_beside(child.name, names) or "")
-        yield from _of_named(child, classes, of_child, child if is_class else own)
+        of_child = part or ("" if is_class else called or "")
+        yield from _of_named(child, classes, of_child, child if is_class else own, inside)
 
 
 def _of_layout(layout: Layout) -> Iterator[ClassFile]:

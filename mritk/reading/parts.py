@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from mritk.reading.spelling import canonical_name
 
@@ -25,16 +24,3 @@ def part_of(name: str) -> str | None:
     """
     found = PART.fullmatch(canonical_name(name))
     return found.lastgroup if found else None
-
-
-def part_beside(name: str, beside: Sequence[str]) -> str | None:
-    """Return :func:`part_of` a folder, given the names of all folders that stand where it stands.
-
-    ``test`` beside ``retest`` is one of two scans of a patient, unless another part is there, too.
-
-    >>> part_beside("test", ["test", "retest"]), part_beside("test", ["train", "test", "retest"])
-    (None, 'test')
-    """
-    if canonical_name(name) == "test" and "retest" in map(canonical_name, beside):
-        return "test" if {"train", "val"} & set(map(part_of, beside)) else None
-    return part_of(name)
