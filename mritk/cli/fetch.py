@@ -40,7 +40,7 @@ class Fetched:
     reason: str = ""
 
 
-@click.command()
+@click.command(context_settings={"allow_extra_args": True})
 @names_option("dataset", "Dataset; repeat.")
 @names_option("backbone", "Backbone whose weights are downloaded; repeatable.")
 @click.option(
@@ -64,10 +64,21 @@ def fetch(
     \b
     mritk fetch -d phantom -b efficientnet_lite0 -b convnext_tiny@imagenet
     """
+    for name in click.get_current_context().args:
+        raise _without_option(name, app.registry)
     if not (datasets or backbones):
         raise click.UsageError("specify what to download: -d DATASET, -b BACKBONE")
     workspace = app.workspace(offline=offline)
     return fetch_all(datasets, backbones, app.registry, workspace, as_json=as_json)
+
+
+def _without_option(name: str, registry: Registry) -> click.UsageError:
+    from mritk.study.name_hint import name_hint
+    from mritk.study.path_hint import path_hint
+
+    hint = path_hint(name, registry, "-d") or name_hint(name, registry, ("dataset", "backbone"))
+    hint = hint or "specify what to download as -d DATASET or -b BACKBONE"
+    return click.UsageError(f"{name} stands without an option; {hint}")
 
 
 def fetch_all(

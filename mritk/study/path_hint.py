@@ -18,6 +18,7 @@ from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.suffixes import is_image_name
 from mritk.records import Architecture, BackboneFamily, DatasetFamily
+from mritk.study.name_hint import name_hint
 
 Found = TypeVar("Found")
 
@@ -32,6 +33,8 @@ SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 def hinted(get: Callable[[], Found], name: str, registry: Registry, option: str = "") -> Found:
     """Call ``get``; if the data cannot be had, say what else reads the path in ``name``.
 
+    With an option, of a name that plugins provide, say what stands in front of it.
+
     Args:
         get: Looks up or opens what ``name`` names.
         name: ``PATH`` or ``PREFIX:PATH``, perhaps with options.
@@ -44,7 +47,7 @@ def hinted(get: Callable[[], Found], name: str, registry: Registry, option: str 
     try:
         return get()
     except (UnknownName, Unavailable, DataError, ProtocolError) as error:
-        if hint := path_hint(name, registry, option):
+        if hint := path_hint(name, registry, option) or (option and name_hint(name, registry)):
             error.args = (f"{error}; {hint}", *error.args[1:])
         raise
 
