@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,15 +47,17 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
             return ExitCode.OK
         if watch and sys.stdout.isatty():
             click.clear()
-        echo(_text(found))
+        echo(_text(found, results))
         if not (watch and (found.running or found.to_do)):
             return ExitCode.OK
         time.sleep(INTERVAL_S)
 
 
-def _text(found: Status) -> str:
+def _text(found: Status, results: Path) -> str:
     from tabulate import tabulate
 
+    if not any((found.finished, found.running, found.failed, found.unusable, found.to_do)):
+        return f"no trials in {results}; to train some: mritk run --results {quote(str(results))}"
     counts = [f"{found.finished} finished", f"{len(found.running)} running"]
     counts += [f"{len(found.failed)} failed", f"{len(found.to_do)} to do"]
     if found.interrupted:
