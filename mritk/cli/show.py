@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +237,7 @@ def _record(registry: Registry, name: str, folder: Path) -> dict[str, Any]:
 
     finders: dict[str, Callable[[], dict[str, Any]]] = {
         "backbone": lambda: _describe_backbone(registry, name),
-        "dataset": lambda: _describe(registry.dataset(name)),
+        "dataset": lambda: _describe_dataset(registry, name),
         "augmentation": lambda: _describe(registry.augmentation(name)),
         "method": lambda: _describe_method(registry, name),
         "protocol": lambda: _describe_protocol(find_protocol(name, registry)),
@@ -269,6 +269,14 @@ def _describe_protocol(protocol: Protocol) -> dict[str, Any]:
 def _describe(record: Any) -> dict[str, Any]:
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
     return {k: str(v) if k == "origin" else v for k, v in values if not callable(v)}
+
+
+def _describe_dataset(registry: Registry, name: str) -> dict[str, Any]:
+    from mritk.cli.contents import contents_of
+
+    record = registry.dataset(name)
+    workspace = replace(registry.workspace, offline=True)
+    return _describe(record) | {"contents": contents_of(record, name, workspace)}
 
 
 def _describe_backbone(registry: Registry, name: str) -> dict[str, Any]:
