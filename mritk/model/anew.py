@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from threading import Lock
 from typing import Any
@@ -26,29 +27,42 @@ def build_anew(architecture: Architecture) -> nn.Module:
     """Return a new network of an architecture, which starts from nothing that others learned.
 
     Raises:
-        MritkError: It has a parameter or a persistent buffer of an earlier network.
+        MritkError: It has a layer or parameter of an earlier network.
     """
     network = architecture.build()
     with _lock:
         _memory.difference_update([memory for memory in _memory if memory.expired()])
-        own, known = list(own_tensors(network)), _known_addresses()
-        for name, tensor in own:
+        known = _known_addresses()
+        for name, tensor in own_tensors(network):
             if tensor in _tensors or address_of(tensor.untyped_storage()) in known:
                 raise MritkError(
                     f"{architecture.name} of {architecture.origin}: build() returned {name} of an "
-                    "earlier network, so training would continue from what that one learned; "
+                    "earlier network, so training might continue from what that one learned; "
                     "create every layer and parameter anew in each call"
                 )
-        for _, tensor in own:
+        copy_buffers(network)
+        for _, tensor in own_tensors(network):
             _tensors[tensor] = True
             _memory.add(StorageWeakRef(tensor.untyped_storage()))
     return network
 
 
+def copy_buffers(network: nn.Module) -> None:
+    """Give a network buffers of its own: what it was built with may be constants that many share.
+
+    A move to a GPU does that as well; on a processor training would write into the constants.
+    """
+    copied: dict[int, Any] = {}  # what has several names in a network stays one
+    for module in network.modules():
+        for name, buffer in [*module._buffers.items()]:
+            if buffer is not None and buffer.is_leaf and not is_lazy(buffer):
+                module._buffers[name] = copy.deepcopy(buffer, copied)
+
+
 def own_tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield name and tensor of all that training or a weight file may change.
 
-    Constants are left out, which networks may share: buffers with ``persistent=False``.
+    Buffers with ``persistent=False`` are left out.
     """
     kept = {**dict(network.named_parameters()), **network.state_dict(keep_vars=True)}
     for name, tensor in kept.items():

@@ -14,6 +14,7 @@ from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
 from mritk.testing.backbone import is_built_anew
 from mritk.testing.check import Defect
+from mritk.testing.network_under_test import BackboneUnderTest
 from tests.training_fixtures import KeepsGrid
 
 
@@ -194,3 +195,29 @@ def test_networks_may_share_constants_and_tie_their_own_weights(workspace):
 
     for seed in range(3):
         assert load_backbone(backbone(Tied), workspace, seed).num_features == 4
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_network_that_writes_into_its_buffers_leaves_constants_alone(workspace, persistent):
+    mean = torch.full((3, 1, 1), 0.5)
+
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", mean, persistent=persistent)
+            self.register_buffer("same", self.mean)
+            self.register_buffer("nothing", None)
+            self.register_buffer("scale", nn.Parameter(torch.ones(3, 1, 1)) * 2)
+            self.norm = nn.LazyBatchNorm2d()
+
+        def forward(self, batch):
+            if self.training:
+                self.mean += 1
+            return (self.scale * (batch - self.same)).mean((2, 3))
+
+    made, batch = backbone(Counts), torch.ones(1, 3, 16, 16)
+    one, other = (load_backbone(made, workspace, 0).network for _ in range(2))
+    assert torch.equal(one.train()(batch), torch.full((1, 3), -1.0))
+    for network in (other, load_backbone(made, workspace, 1).network):
+        assert torch.equal(network(batch), torch.ones(1, 3))
+    is_built_anew(BackboneUnderTest(made, workspace))
