@@ -42,8 +42,8 @@ def attributed(
     except Exception as error:
         raise MritkError(f"{it} failed: {one_line(error)}") from error
     finally:
-        changed = lent.restore()
-    if changed:
+        changes = lent.restore()
+    if changed := lent.beyond_a_pass(changes, batch):
         raise MritkError(
             f"{it} changed the network ({', '.join(changed)}), so what it explains is another one; "
             "it must leave the network as it was"

@@ -124,7 +124,8 @@ class Explaining:
             host = pixels.cpu().numpy()
             maps[RANDOM_PLACES] = np.stack(list(map(random_places, host, (c.id for c in cases))))
             for number, case in enumerate(cases):
-                self._keep(case, {name: values[number] for name, values in maps.items()}, found)
+                of_case = {name: values[number] for name, values in maps.items()}
+                self._keep(case, of_case, found, lent[""])
                 progress("explaining", len(found.lesions) / len(self.cases))
         test = self.record.predictions["test"].only(self.cases)
         return Explanations(
@@ -142,11 +143,14 @@ class Explaining:
             scores={name: np.asarray(scores) for name, scores in found.rows.items()},
         )
 
-    def _keep(self, case: Case, maps: Mapping[str, np.ndarray], found: _Found) -> None:
+    def _keep(
+        self, case: Case, maps: Mapping[str, np.ndarray], found: _Found, lent: LentNetwork
+    ) -> None:
         """Judge the maps of a case, and keep those of the trained network."""
         found.lesions.append(case.lesion_size)
         for name, values in maps.items():
             scores = {"similarity": math.nan, **case.scores(self.model, values)}
+            lent.restore()  # each map is judged by the same network, whatever a pass leaves in it
             if name + RANDOM_WEIGHTS in maps:
                 scores["similarity"] = similarity(values, maps[name + RANDOM_WEIGHTS])
                 found.maps.setdefault(name, []).append(case.on_its_grid(values))

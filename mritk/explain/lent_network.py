@@ -17,11 +17,12 @@ MODULE_HOOKS = (
 TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 LAYERS = ("_modules", "_parameters")
 
+# What was changed, in words, and where.
+Change = tuple[str, object]
+
 
 class LentNetwork:
-    """Remembers weights, gradients, layers, hooks and training mode of a network.
-
-    What else a pass may leave in it, such as positions computed for a size, is none of that.
+    """Remembers weights, gradients, layers, hooks, training mode and attributes of a network.
 
     Attributes:
         network: The network. It may be lent again after each :meth:`restore`.
@@ -31,73 +32,74 @@ class LentNetwork:
         self.network = network
         # Layers of TorchScript are no dictionaries of Python: only their weights are remembered.
         plain = [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]
-        names = [(one, _names_of(one)) for one in plain]
-        self._kinds = [(one, type(one), known, _shadowing(one, known)) for one, known in names]
         self._modules = [
             (
-                *(one, one.training, one._is_full_backward_hook),
+                *(one, type(one), dict(vars(one))),
                 {kind: dict(vars(one)[kind]) for kind in (*LAYERS, *MODULE_HOOKS)},
+                dict(vars(one)["_buffers"]),
             )
             for one in plain
         ]
-        self._buffers = [(one, dict(vars(one)["_buffers"])) for one in plain]
+        stored = network.state_dict(keep_vars=True).values()
+        values = [one for one in stored if isinstance(one, torch.Tensor)]  # beside extra states
+        self._weights = {id(one) for one in values}
         self._tensors = [
             (
                 *(one, one.detach().clone(), one.requires_grad, one.grad),
                 {kind: dict(getattr(one, kind, None) or {}) for kind in TENSOR_HOOKS},
             )
-            for one in network.state_dict(keep_vars=True).values()
-            if isinstance(one, torch.Tensor)  # what a module adds may be anything
+            for one in dict.fromkeys((*values, *network.buffers()))
         ]
 
-    def restore(self) -> list[str]:
-        """Undo all changes; return what was changed, in words."""
-        parts = (self._kinds_restored, self._modules_restored, self._tensors_restored)
-        changed = list(dict.fromkeys(told for part in (*parts, self._replaced) for told in part()))
-        if changed:  # else what differs are passing values, which any pass may renew
-            for module, before in self._buffers:
-                _put_back(vars(module)["_buffers"], before)
-        return changed
+    def restore(self) -> list[Change]:
+        """Undo all changes; return them.
 
-    def _kinds_restored(self) -> Iterator[str]:
-        for module, kind, names, before in self._kinds:
+        What else a pass may leave in a network, such as positions computed for a size, is undone
+        as well, but is none of them.
+        """
+        return [*self._modules_restored(), *self._tensors_restored()]
+
+    def beyond_a_pass(self, changes: Sequence[Change], batch: torch.Tensor) -> list[str]:
+        """Return which changes are none that a pass on a batch makes by itself, in words."""
+        own: list[Change] = []
+        if changes:  # a network may count its passes, or keep what it computes in the first
+            self.network(batch.clone())
+            own = self.restore()
+        return list(dict.fromkeys(change[0] for change in changes if change not in own))
+
+    def _modules_restored(self) -> Iterator[Change]:
+        for module, kind, attributes, tables, buffers in self._modules:
             if type(module) is not kind:
                 module.__class__ = kind
-                yield "layers"
-            if _put_back(_shadowing(module, names), before):
-                for name in names:
-                    vars(module).pop(name, None)
-                vars(module).update(before)
-                yield "layers"
+                yield "layers", module
+            now = vars(module)
+            names = ["forward", *(name for table in LAYERS for name in tables[table]), *buffers]
+            if any(now.get(name) is not attributes.get(name) for name in names):
+                yield "layers", module  # one of these is hidden by an attribute
+            if module.training != attributes["training"]:
+                yield "training mode", module
+            _put_back(now, attributes)
+            for table, before in tables.items():
+                if _put_back(now[table], before):
+                    yield "layers" if table in LAYERS else "hooks", module
+            for name in buffers.keys() - module._non_persistent_buffers_set:
+                if now["_buffers"].get(name) is not buffers[name]:
+                    yield "weights", (module, name)
+            _put_back(now["_buffers"], buffers)
 
-    def _modules_restored(self) -> Iterator[str]:
-        for module, training, full, kept in self._modules:
-            module._is_full_backward_hook = full  # else it outlives hooks that are removed
-            if module.training != training:
-                module.training = training
-                yield "training mode"
-            for kind, before in kept.items():
-                if _put_back(vars(module)[kind], before):
-                    yield "layers" if kind in LAYERS else "hooks"
-
-    def _tensors_restored(self) -> Iterator[str]:
+    def _tensors_restored(self) -> Iterator[Change]:
         for tensor, value, requires_grad, gradient, kept in self._tensors:
             if not _same(tensor, value):
                 tensor.data = value.clone()  # the network may be lent again
-                yield "weights"
+                if id(tensor) in self._weights:
+                    yield "weights", id(tensor)
             if tensor.requires_grad != requires_grad or tensor.grad is not gradient:
                 tensor.requires_grad_(requires_grad).grad = gradient
-                yield "gradients"
+                yield "gradients", id(tensor)
             for kind, before in kept.items():
                 now = getattr(tensor, kind, None)
                 if now is not None and _put_back(now, before):
-                    yield "hooks"
-
-    def _replaced(self) -> Iterator[str]:
-        for module, before in self._buffers:
-            stored = before.keys() - module._non_persistent_buffers_set
-            if any(vars(module)["_buffers"].get(name) is not before[name] for name in stored):
-                yield "weights"
+                    yield "hooks", id(tensor)
 
 
 def _put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
@@ -109,16 +111,6 @@ def _put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
         now.clear()
         now.update(before)
     return differs
-
-
-def _names_of(module: nn.Module) -> list[str]:
-    """Return the names that an attribute of the module would hide if it had one of them."""
-    tables = (*LAYERS, "_buffers")
-    return ["forward", *(name for table in tables for name in vars(module)[table])]
-
-
-def _shadowing(module: nn.Module, names: Sequence[str]) -> dict[str, object]:
-    return {name: vars(module)[name] for name in names if name in vars(module)}
 
 
 def _same(tensor: torch.Tensor, value: torch.Tensor) -> bool:
