@@ -28,6 +28,18 @@ from mritk.testing.offline import no_network
 CLOSE = 0.02
 
 
+# The first check: networks that count their passes differ once one of them has had a batch.
+def starts_from_the_seed(it: BackboneUnderTest) -> None:
+    """Two networks built from one seed of torch are equal."""
+    first, second = it.network.state_dict(), it.second.state_dict()
+    different = [name for name in first if not equal(first[name], second[name])]
+    if different:
+        raise Defect(
+            f"two networks built after torch.manual_seed(0) differ in {different[0]}; initialise "
+            "with torch's global generator"
+        )
+
+
 def features_are_float32_vectors(it: BackboneUnderTest) -> None:
     """A batch (N, C, *spatial) becomes finite float32 (N, D)."""
     import torch
@@ -65,17 +77,6 @@ def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
         raise Defect(
             "two passes in evaluation mode differ; is there dropout or a random draw that "
             "ignores self.training?"
-        )
-
-
-def starts_from_the_seed(it: BackboneUnderTest) -> None:
-    """Two networks built from one seed of torch are equal."""
-    first, second = it.network.state_dict(), it.second.state_dict()
-    different = [name for name in first if not equal(first[name], second[name])]
-    if different:
-        raise Defect(
-            f"two networks built after torch.manual_seed(0) differ in {different[0]}; initialise "
-            "with torch's global generator"
         )
 
 

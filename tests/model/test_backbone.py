@@ -12,7 +12,7 @@ from torch import nn
 from mritk import Architecture, InputContract, MritkError, Weights
 from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
-from mritk.testing.backbone import is_built_anew
+from mritk.testing.backbone import inspect_backbone, is_built_anew
 from mritk.testing.check import Defect
 from mritk.testing.network_under_test import BackboneUnderTest
 from tests.training_fixtures import KeepsGrid
@@ -221,3 +221,19 @@ def test_a_network_that_writes_into_its_buffers_leaves_constants_alone(workspace
     for network in (other, load_backbone(made, workspace, 1).network):
         assert torch.equal(network(batch), torch.ones(1, 3))
     is_built_anew(BackboneUnderTest(made, workspace))
+
+
+class CountsItsPasses(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, batch):
+        self.passes += 1
+        return self.layer(batch.mean((2, 3)))
+
+
+def test_a_network_that_counts_its_passes_breaks_no_promise(workspace):
+    verdicts = inspect_backbone(backbone(CountsItsPasses, summary="a count"), workspace)
+    assert [one for one in verdicts if one.state == "failed"] == []
