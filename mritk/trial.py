@@ -235,6 +235,7 @@ class Outcome:
         exit_code: The exit code for the error.
         seconds: Duration.
         score: The leading metric on the test set, formatted; empty if it failed.
+        without_model: Why its network is not stored, although it was to be and could be.
     """
 
     trial: Trial
@@ -243,7 +244,9 @@ class Outcome:
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
     score: str = ""
+    without_model: str = ""
 
     def __post_init__(self) -> None:
-        """Make the error one line that a terminal can show."""
-        object.__setattr__(self, "error", visible(one_line(self.error)))
+        """Make what went wrong one line each that a terminal can show."""
+        for name in ("error", "without_model"):
+            object.__setattr__(self, name, visible(one_line(getattr(self, name))))

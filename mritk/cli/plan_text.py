@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
     from mritk.study.forecast import Forecast
     from mritk.study.plan import StudyPlan
-    from mritk.trial import Trial
+    from mritk.trial import Outcome, Trial
 
 
 GIB = 1 << 30
@@ -97,16 +97,24 @@ def _overfull(trial: Trial) -> str:
     )
 
 
-def tell_without_model(done: Sequence[Trial], results: ResultsFolder) -> None:
-    """Name the trials that this run found finished but whose network was not kept."""
+def tell_without_model(
+    plan: StudyPlan, outcomes: Sequence[Outcome], elsewhere: Sequence[Trial], results: ResultsFolder
+) -> None:
+    """Name the finished trials whose network is not kept: those that this run found finished, those
+    that were finished elsewhere, and those whose network could not be stored."""
     from mritk.store.kept_model import model_path
+    from mritk.store.trial_state import TrialState
 
+    done = [*plan.in_state(TrialState.FINISHED), *elsewhere]
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
+    refused = [outcome for outcome in outcomes if outcome.without_model]
+    lacking += [outcome.trial for outcome in refused]
     if lacking:
         named = first_few([f"{trial.id[:8]} ({trial})" for trial in lacking], 20)
+        why = f" ({refused[0].trial.id[:8]}: {refused[0].without_model})" if refused else ""
         say(
             f"--keep-models: no model is stored of {many(len(lacking), 'finished trial')}: {named}"
-            "; --rerun trains again and stores what there is to store"
+            f"{why}; --rerun trains again and stores what there is to store"
         )
 
 

@@ -226,14 +226,13 @@ class Request:
         """Print the leaderboard, and what became of the trials; return the exit code."""
         from mritk.results.table_trial import TableTrial
         from mritk.results.trial_index import TrialIndex
-        from mritk.store.trial_state import TrialState
 
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             board = show_table(plan, outcomes, index, found, as_json=self.as_json)
         left, elsewhere = untrained(plan, outcomes, results, found)
         if self.keep_models:
-            tell_without_model([*plan.in_state(TrialState.FINISHED), *elsewhere], results)
+            tell_without_model(plan, outcomes, elsewhere, results)
         if not self.as_json:
             stored = {trial for trial, there in found.items() if isinstance(there, TableTrial)}
             tell_what_next(plan, outcomes, results.path, board, stored, len(elsewhere))

@@ -109,6 +109,7 @@ class Done:
         leaving: The worker takes no other job: it was told to end, by SIGTERM, or the error may
             have harmed its process.
         parcel: The files of the trial, from a worker that does not see the results folder.
+        without_model: As in :class:`mritk.trial.Outcome`.
     """
 
     trial: str
@@ -120,3 +121,4 @@ class Done:
     stopped: bool = False
     leaving: bool = False
     parcel: Parcel | None = None
+    without_model: str = ""

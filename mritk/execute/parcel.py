@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk.errors import StoreError
+from mritk.errors import StoreError, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.workspace import Workspace
 from mritk.store.folder import ResultsFolder
@@ -56,8 +56,11 @@ def packed(results: ResultsFolder, trial_id: str) -> Parcel | None:
     return Parcel(trial, model)
 
 
-def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bool) -> None:
+def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bool) -> str:
     """Store the files of a trial; one that failed replaces no finished one.
+
+    Returns:
+        Why its network could not be stored, with which the trial is not lost; else empty.
 
     Raises:
         StoreError: The trial file was damaged on its way, or cannot be written.
@@ -65,7 +68,12 @@ def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bo
     if not seal_holds(parcel.trial):
         raise StoreError(f"the file of trial {trial_id} was damaged on its way from the worker")
     if failed and results.status(trial_id) is TrialState.FINISHED:
-        return
+        return ""
+    without_model = ""
     if parcel.model:
-        write_whole(model_path(results, trial_id), parcel.model, parents=1)
+        try:
+            write_whole(model_path(results, trial_id), parcel.model, parents=1)
+        except StoreError as error:
+            without_model = one_line(error)
     results.write_content(trial_id, parcel.trial)
+    return without_model

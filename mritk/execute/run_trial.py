@@ -7,13 +7,14 @@ import time
 import traceback
 from collections.abc import Callable
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import mritk
-from mritk.errors import MritkError
+from mritk.errors import MritkError, one_line
 from mritk.execute.scoring import embedding_of, predictions_of
 from mritk.execute.trial_record import Found, origins, record_of
 from mritk.files.workspace import Workspace
@@ -21,7 +22,7 @@ from mritk.images.subset import Subset
 from mritk.machine.engine import Engine
 from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
-from mritk.store.kept_model import model_metadata
+from mritk.store.kept_model import NOT_KEPT, model_metadata
 from mritk.store.trial_file import Failure, TrialRecord
 from mritk.trial import Trial
 
@@ -59,7 +60,8 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         checkpoint_path: Where the trial keeps what it needs to resume. The file stays; once the
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
-            network leaves nothing there. The record's note ``model`` tells that it was kept.
+            network leaves nothing there. The record's note ``model`` tells that it was kept, the
+            note ``model_error`` why it could not be.
         when_there: Calls a function that writes into the results folder once that is there, and
             returns its result.
         must_stop: Tells whether the trial must end at its next checkpoint, which is due then.
@@ -114,9 +116,10 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         checkpoint.close()
     record.history = history
     record.cost = (spent or cost.measured()) | size
-    # A recipe that trains nothing has no speed of training.
-    if math.isfinite(speed := float(record.notes.get("images_per_second", math.nan))):
-        record.cost["images_per_second"] = speed
+    # A recipe that trains nothing has no speed of training; other methods may note what they like.
+    speed = record.notes.get("images_per_second")
+    if isinstance(speed, Real) and math.isfinite(speed):
+        record.cost["images_per_second"] = float(speed)
     if checkpoint.resumed:
         record.cost["resumed_after_epochs"] = float(len(history) - trained_now)
     return record, error
@@ -213,17 +216,25 @@ def _keep_model(
     path: Path,
     when_there: Callable[[Callable[[], Kept]], Kept],
 ) -> None:
-    """Write the trained network beside the trial files, and note its digest in the record."""
+    """Write the trained network beside the trial files, and note its digest in the record.
+
+    Whatever goes wrong is noted there, too: the trial, which may have taken hours, is finished.
+    """
     from mritk.model.model_file import network_facts, write_model
 
-    facts = network_facts(fitted)
-    if facts is None or "input_contract" not in record.provenance:
-        return
-    network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
-    metadata = model_metadata(record, facts)
+    try:
+        facts = network_facts(fitted)
+        if facts is None or "input_contract" not in record.provenance:
+            return
+        network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
+        metadata = model_metadata(record, facts)
 
-    def write() -> Kept:
-        digest = write_model(network, metadata, path)
-        return {"sha256": digest, "bytes": path.stat().st_size}
+        def write() -> Kept:
+            digest = write_model(network, metadata, path)
+            return {"sha256": digest, "bytes": path.stat().st_size}
 
-    record.notes["model"] = when_there(write)
+        record.notes["model"] = when_there(write)
+    except (Exception, SystemExit) as error:
+        why = one_line(error)
+        known = isinstance(error, MritkError)
+        record.notes[NOT_KEPT] = why if known else f"{type(error).__name__}: {why}"

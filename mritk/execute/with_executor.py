@@ -67,7 +67,8 @@ class ExecutorRun:
             for trial, done in self._trained(plan, live):
                 path = results.trial_path(trial.id)
                 history, score = _stored(path)
-                outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
+                told = done.error, done.exit_code, done.seconds, score, done.without_model
+                outcome = Outcome(trial, path, *told)
                 if not done.elsewhere:
                     outcomes.append(outcome)
                 live.tell(trial, history)
@@ -97,25 +98,26 @@ class ExecutorRun:
                     continue
                 if found.elsewhere and not live.has_told(trial):
                     continue
-                self._store(trial, found, plan.stamp(trial))
-                yield trial, found
+                yield trial, self._store(trial, found, plan.stamp(trial))
         finally:
             with suppress(OSError):
                 stop.unlink(missing_ok=True)
                 stop.parent.rmdir()
 
-    def _store(self, trial: Trial, done: Done, stamp: int) -> None:
+    def _store(self, trial: Trial, done: Done, stamp: int) -> Done:
         """Store what a worker did not store itself: it sees no results folder, or could not even
-        begin."""
+        begin; return what became of the job."""
         results = ResultsFolder(self.job.results)
         if done.parcel is not None:
             parcel, failed = done.parcel, bool(done.error)
 
-            def take() -> None:
-                if not finished_meanwhile(results, trial.id, stamp):
-                    receive(parcel, results, trial.id, failed=failed)
+            def take() -> str:
+                if finished_meanwhile(results, trial.id, stamp):
+                    return ""
+                return receive(parcel, results, trial.id, failed=failed)
 
-            when_there(results, take)
+            if without_model := when_there(results, take):
+                return replace(done, without_model=without_model)
         elif why := done.error:
 
             def store() -> None:
@@ -123,6 +125,7 @@ class ExecutorRun:
                     self._store_failure(trial, "WorkerFailed", why)
 
             when_there(results, store)
+        return done
 
     def _lost(self, trial: Trial, lost: LostJob) -> Done:
         """Store a trial as failed whose workers died and could not do so themselves."""

@@ -234,4 +234,11 @@ def _train(ready: _Ready) -> Done:
             outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
     parcel = packed(results, trial.id) if job.folder is None else None
-    return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds, parcel=parcel)
+    return Done(
+        trial.id,
+        outcome.error,
+        outcome.exit_code,
+        outcome.seconds,
+        parcel=parcel,
+        without_model=outcome.without_model,
+    )

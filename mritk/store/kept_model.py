@@ -14,6 +14,8 @@ from mritk.store.trial_file import TrialRecord
 
 MODELS = "models"
 KEEP = "--keep-models"
+# The note of a trial that tells why its network could not be kept.
+NOT_KEPT = "model_error"
 NOTICE = "For research use only; not for clinical use."
 
 
@@ -70,6 +72,11 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
     from mritk.files.regular_file import is_regular_file
 
     path, kept = model_path(results, record.id), record.notes.get("model")
+    if why := record.notes.get(NOT_KEPT):
+        raise Unavailable(
+            f"the model of trial {record.id[:8]} could not be stored when it was trained: {why}; "
+            "repeat its command as 'mritk run … --keep-models --rerun'"
+        )
     if kept is None and KEEP in record.provenance.get("command", ()):
         raise Unavailable(
             f"trial {record.id[:8]} was trained with {KEEP}, but method {record.method} has no "

@@ -15,7 +15,6 @@ from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
-from mritk.train.checkpoint import Checkpoint
 
 PROBE = 'method = "linear_probe"\nimage_size = 32\n[parameters]\npenalties = [1.0]\n'
 LORA = """
@@ -226,26 +225,6 @@ def test_the_model_is_there_before_the_trial_file(run, tmp_path, monkeypatch):
     assert "no space left" in ended.err
     assert record is None
     assert len(list((tmp_path / "results" / "models").glob("*.safetensors"))) == 1
-
-
-@pytest.mark.slow
-def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(
-    run, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(Checkpoint, "worthwhile", True)  # also after the shortest epoch
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "models").write_text("in the way")
-    ended, record = run()
-    assert ended.code == 3
-    assert "cannot write" in ended.err
-    assert record.status == "failed"
-    (tmp_path / "results" / "models").unlink()
-    ended, record = run()
-    assert (ended.code, record.status) == (0, "finished"), "it resumes from its checkpoint"
-    assert record.cost["resumed_after_epochs"] == 3
-    assert [path.name for path in (tmp_path / "results" / "models").iterdir()] == [
-        f"{record.id}.safetensors"
-    ]
 
 
 @pytest.mark.slow
