@@ -184,7 +184,8 @@ class Request:
         ways = ways_of(self.engine, compiled=self.compiled, graphs=self.graphs)
         self.require_devices_of_workers()
         self.require_possible(results)
-        benchmark = self.benchmark().using(self.backbones, self.app.registry)
+        registry, exact = self.app.registry, self.deterministic
+        benchmark = self.benchmark().using(self.backbones, registry, deterministic=exact)
         if benchmark.rehearse:
             say(REHEARSED)
         say("preparing data …")

@@ -149,12 +149,29 @@ class Benchmark:
             return found
         return replace(found, backbones=usual.backbones)
 
-    def using(self, backbones: Sequence[str], registry: Registry) -> Benchmark:
-        """Return the benchmark, if its methods have a use for backbones that were asked for.
+    def using(
+        self, backbones: Sequence[str], registry: Registry, *, deterministic: bool = False
+    ) -> Benchmark:
+        """Return the benchmark, if all that was asked for has an effect.
+
+        Args:
+            backbones: Those that were asked for.
+            registry: Knows the methods.
+            deterministic: Whether every protocol will be made deterministic.
 
         Raises:
-            UsageError: There are some, and no method takes one.
+            UsageError: There are backbones, and no method takes one; or a key is varied whose
+                values are replaced.
         """
+        named = f"augmentations are named ({listed(self.augmentations)})"
+        for key, is_replaced, why in (
+            ("augmentation", self.augmentations, named),
+            ("deterministic", deterministic, "--deterministic applies to every protocol"),
+        ):
+            if is_replaced and key in self.vary:
+                raise UsageError(
+                    f"{why}, so --vary {key} would change nothing; remove one of the two"
+                )
         if backbones and not self.takes_backbones(registry):
             raise UsageError(
                 f"no backbone is used by {listed(self.protocols)}, so "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mritk.errors import ProtocolError, UsageError
@@ -45,3 +47,35 @@ def test_backbones_are_refused_where_no_protocol_takes_one():
     assert without.using((), registry) is without
     with pytest.raises(UsageError, match=r"threshold, unet3d, so --backbone a, --backbone b would"):
         without.using(("a", "b"), registry)
+
+
+@pytest.mark.parametrize(
+    ("varied", "named", "why"),
+    [
+        ("augmentation", {"augmentations": ("flip",)}, r"augmentations are named \(flip\)"),
+        ("deterministic", {}, "--deterministic applies to every protocol"),
+    ],
+)
+def test_a_key_is_not_varied_whose_values_are_replaced(varied, named, why):
+    registry = Registry.load(environ={})
+    free = Benchmark(protocols=("quick",), vary={varied: [True, False]})
+    assert free.using((), registry) is free
+    with pytest.raises(UsageError, match=f"{why}, so --vary {varied} would change nothing"):
+        replace(free, **named).using((), registry, deterministic=not named)
+
+
+@pytest.mark.slow
+def test_nor_by_the_options_of_a_run(mritk, tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'protocols = ["quick"]\naugmentations = ["flip"]\n[vary]\naugmentation = ["none"]'
+    )
+    vary = ("--vary", "augmentation=affine,none")
+    for asked in (
+        (*vary, "-a", "flip"),
+        (file,),
+        ("--vary", "deterministic=true", "--deterministic"),
+    ):
+        ended = mritk("run", *asked, "-o", tmp_path / "results")
+        assert (ended.code, "would change nothing" in ended.err) == (2, True)
+        assert len(ended.err.splitlines()) == 1
