@@ -21,9 +21,15 @@ from mritk.errors import ExitCode
         "files to RESULTS/quarantine, rebuild results.h5. No trial is deleted."
     ),
 )
+@click.option(
+    "--discard-checkpoints",
+    "discard",
+    is_flag=True,
+    help="Delete the checkpoints of interrupted trials, except those that a run needs.",
+)
 @json_option
 @plugin_option
-def doctor(results: Path, fix: bool, as_json: bool) -> int:
+def doctor(results: Path, fix: bool, discard: bool, as_json: bool) -> int:
     """Check every file of RESULTS (default: ./mritk-results) and report problems.
 
     Truncated, modified, foreign, misnamed and inconsistent files are errors: exit code 1. Failed
@@ -34,6 +40,8 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
     """
     from tabulate import tabulate
 
+    from mritk.execute.agenda import going
+    from mritk.store.discard import discard_interrupted
     from mritk.store.doctor import cure, diagnose
     from mritk.store.folder import ResultsFolder
 
@@ -43,7 +51,9 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
         say(f"mritk: no trials in {results}")
         return ExitCode.NOTHING_TO_DO
     done = cure(folder, found) if fix else []
-    after = diagnose(folder) if fix else found
+    if discard:
+        done += discard_interrupted(folder, found, going(folder))
+    after = diagnose(folder) if fix or discard else found
     if as_json:
         rows = [
             {

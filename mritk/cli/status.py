@@ -24,15 +24,15 @@ SHOWN = 20
 
 @click.command()
 @results_argument
-@click.option("--watch", is_flag=True, help="Repeat every 2 s until nothing is running or to do.")
+@click.option("--watch", is_flag=True, help="Repeat every 2 s until no run goes on.")
 @json_option
 @plugin_option
 def status(results: Path, watch: bool, as_json: bool) -> int:
     """Show the trials of RESULTS (default: ./mritk-results): finished, running, failed, to do.
 
     Runs on this and other machines are seen as soon as they train. Those to do are the trials of
-    runs that go on, and of runs that were killed, and interrupted trials with a checkpoint, by id;
-    the same command resumes them.
+    runs that go on, and of runs that were killed. Interrupted ones have a checkpoint, by id; the
+    same command resumes them.
     """
     from mritk.execute.status import Status
     from mritk.store.folder import ResultsFolder
@@ -48,7 +48,7 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
         if watch and sys.stdout.isatty():
             click.clear()
         echo(_text(found, results))
-        if not (watch and (found.running or found.to_do)):
+        if not (watch and (found.running or found.goes_on)):
             return ExitCode.OK
         time.sleep(INTERVAL_S)
 
@@ -59,9 +59,12 @@ def _text(found: Status, results: Path) -> str:
     if not any((found.finished, found.running, found.failed, found.unusable, found.to_do)):
         return f"no trials in {results}; to train some: mritk run --results {quote(str(results))}"
     counts = [f"{found.finished} finished", f"{len(found.running)} running"]
-    counts += [f"{len(found.failed)} failed", f"{len(found.to_do)} to do"]
-    if found.interrupted:
-        counts[-1] += f" ({found.interrupted} of them interrupted)"
+    to_do = [name for trial, name in found.to_do.items() if trial not in found.left]
+    counts += [f"{len(found.failed)} failed", f"{len(to_do)} to do"]
+    if begun := found.interrupted - len(found.left):
+        counts[-1] += f" ({begun} of them interrupted)"
+    if found.left:
+        counts.append(f"{len(found.left)} interrupted")
     if found.unusable:
         counts.append(f"{len(found.unusable)} damaged or inaccessible (see 'mritk doctor')")
     parts = [", ".join(counts)]
@@ -73,9 +76,16 @@ def _text(found: Status, results: Path) -> str:
         rows = [[name, reason] for name, reason in list(found.failed.values())[:SHOWN]]
         parts.append(tabulate(rows, ["failed", "why"], maxcolwidths=[None, 70]))
         parts[-1] += _more(found.failed)
-    if found.to_do:
-        names = [[name] for name in list(found.to_do.values())[:SHOWN]]
-        parts.append(tabulate(names, ["to do"]) + _more(found.to_do))
+    if to_do:
+        parts.append(tabulate([[name] for name in to_do[:SHOWN]], ["to do"]) + _more(to_do))
+    if found.left:
+        ids = [[trial] for trial in found.left[:SHOWN]]
+        parts.append(tabulate(ids, ["interrupted"], disable_numparse=True) + _more(found.left))
+        where = quote(str(results))
+        parts.append(
+            "No run names the interrupted trials. The same 'mritk run' resumes them; to discard "
+            f"their checkpoints: mritk doctor {where} --discard-checkpoints"
+        )
     return "\n\n".join(parts)
 
 
@@ -124,4 +134,5 @@ def _as_data(found: Status) -> dict[str, Any]:
         "unusable": found.unusable,
         "to_do": found.to_do,
         "interrupted": found.interrupted,
+        "left": list(found.left),
     }

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mritk.execute.diary import forget_killed
+from mritk.files.draft import is_alive
 from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 from mritk.trial import Trial
@@ -54,6 +55,19 @@ def agenda(results: ResultsFolder) -> dict[str, str]:
     trials: dict[str, str] = {}
     for path in sorted((results.path / CLAIMS).glob(f"*{SUFFIX}")):
         trials |= _read(path)
+    return trials
+
+
+def going(results: ResultsFolder) -> dict[str, str]:
+    """Return what :func:`agenda` does, without runs of this machine that were killed.
+
+    Of another machine's nothing is known: it counts as going on.
+    """
+    trials: dict[str, str] = {}
+    for path in sorted((results.path / CLAIMS).glob(f"*{SUFFIX}")):
+        host, _, process = path.stem.rpartition("-")
+        if host != socket.gethostname() or not process.isdecimal() or is_alive(int(process)):
+            trials |= _read(path)
     return trials
 
 

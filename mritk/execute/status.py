@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from mritk.execute.agenda import agenda
+from mritk.execute.agenda import agenda, going
 from mritk.execute.diary import Training, trainings
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
@@ -60,6 +60,9 @@ class Status:
         to_do: By id: the descriptions of trials of runs that go on, or were killed. Of runs that a
             person interrupted only trials with a checkpoint are known, and those by their ids.
         interrupted: Number of those to do that have begun and will be resumed.
+        left: The ids of those to do that have a checkpoint and that no run names: a person
+            interrupted their run, and may have changed what it trains since.
+        goes_on: Whether a run goes on that has some of those to do before it.
     """
 
     finished: int
@@ -68,6 +71,8 @@ class Status:
     unusable: dict[str, str]
     to_do: dict[str, str]
     interrupted: int
+    left: tuple[str, ...] = ()
+    goes_on: bool = False
 
     @classmethod
     def of(cls, results: ResultsFolder, reasons: int | None = None) -> Status:
@@ -108,6 +113,8 @@ class Status:
             unusable,
             to_do,
             [states[trial] for trial in to_do].count(TrialState.INTERRUPTED),
+            tuple(trial for trial in to_do if trial not in names),
+            not to_do.keys().isdisjoint(going(results)),
         )
 
 

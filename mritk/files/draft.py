@@ -43,7 +43,7 @@ def is_abandoned(draft: Path) -> bool:
     Its process, on this machine, is no more; or, where that cannot be asked, it is a day old.
     """
     writer = WRITER.search(draft.name)
-    if writer and writer[1] == _machine() and not _lives(int(writer[2])):
+    if writer and writer[1] == _machine() and not is_alive(int(writer[2])):
         return True
     try:
         return time.time() - last_touched(draft) > SECONDS_OF_SILENCE
@@ -87,7 +87,7 @@ def _machine() -> str:
     return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
 
 
-def _lives(process: int) -> bool:
+def is_alive(process: int) -> bool:
     if os.name == "nt":  # where signal 0 would end it
         return True
     try:

@@ -233,11 +233,17 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, _Whole]) -> list[Ailment]
         elif below.parts[0] == CHECKPOINTS and trial is not None and trial.finished:
             found.append(_unneeded(folder, path, below))
         elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and trial is None:
-            text = "unfinished; 'mritk run' resumes it, unless it is being trained now"
-            found.append(Ailment(below, State.INTERRUPTED, text))
+            found.append(_interrupted(folder, path, below))
         elif below.parts[0] == MODELS and len(below.parts) > 1 and trial is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
     return found
+
+
+def _interrupted(folder: ResultsFolder, path: Path, below: Path) -> Ailment:
+    if is_claimed(folder, path.stem):
+        return Ailment(below, State.IN_USE, "checkpoint of a trial that is being trained")
+    text = "unfinished; the same 'mritk run' resumes it, --discard-checkpoints deletes it"
+    return Ailment(below, State.INTERRUPTED, text)
 
 
 def _unneeded(folder: ResultsFolder, path: Path, below: Path) -> Ailment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -92,5 +93,27 @@ def test_a_folder_without_trials_has_none_and_what_trains_some(mritk, tmp_path):
     )
     assert none in mritk("leaderboard", folder).err
     found = json.loads(mritk("status", folder, "--json").out)
-    assert set(found) == {"finished", "running", "failed", "unusable", "to_do", "interrupted"}
+    assert set(found) == {
+        "finished",
+        "running",
+        "failed",
+        "unusable",
+        "to_do",
+        "interrupted",
+        "left",
+    }
     assert not any(found.values())
+
+
+def test_watching_ends_where_only_interrupted_trials_are_left_that_no_run_names(mritk, tmp_path):
+    results = ResultsFolder(tmp_path / "my results")
+    results.checkpoint_path("1e5").parent.mkdir(parents=True)
+    results.checkpoint_path("1e5").touch()
+    ended = mritk("status", results.path, "--watch")
+    assert ended.out.startswith("0 finished, 0 running, 0 failed, 0 to do, 1 interrupted\n")
+    assert "\n1e5\n" in ended.out
+    discard = ended.out.rstrip().rpartition(": mritk ")[2]
+    assert mritk(*shlex.split(discard)).code == 0
+    assert not results.checkpoint_path("1e5").exists()
+    told = json.loads(mritk("status", results.path, "--json").out)
+    assert (told["to_do"], told["interrupted"], told["left"]) == ({}, 0, [])

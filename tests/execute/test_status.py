@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +93,14 @@ def test_what_a_killed_process_has_left_is_not_running_but_to_do(results):
     found = Status.of(results)
     assert found.running == ()
     assert found.to_do == {"1": "resnet on brains seed 1"}
+    assert (found.left, found.goes_on) == ((), True), "this process lives"
+    (agenda_of_this,) = (results.path / "claims").glob("*.run")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    agenda_of_this.rename(agenda_of_this.with_name(f"{socket.gethostname()}-{ended.pid}.run"))
+    assert Status.of(results) == replace(found, goes_on=False)
+    (results.path / "claims" / "elsewhere-17.run").write_text('{"trials": {"2": "two"}}')
+    assert Status.of(results).goes_on, "of another machine nothing is known"
 
 
 def test_a_trial_with_a_checkpoint_that_nobody_trains_is_to_do_and_interrupted(
@@ -105,6 +116,8 @@ def test_a_trial_with_a_checkpoint_that_nobody_trains_is_to_do_and_interrupted(
         found = Status.of(results)
     assert found.to_do == {"1": "1", "2": "resnet on brains seed 2"}
     assert (found.finished, found.interrupted) == (1, 2)
+    assert (found.left, found.goes_on) == (("1",), True), "no run names the first"
+    assert not Status.of(results).goes_on
     with claimed(results, "1", wait=False), Diary(results, "1"):
         assert Status.of(results).to_do == {"2": "2"}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mritk.execute.agenda import announced
 from mritk.execute.claim import claimed
 from mritk.store.claims import unclaimed
 from mritk.store.doctor import cure, diagnose
@@ -92,3 +94,31 @@ def test_a_file_whose_name_is_no_text_is_named_and_stops_nothing(mritk, folder):
     assert {state for _, state in found} == {"failed trial", "torn"}, "the view is not stale"
     assert states(mritk, folder, "--fix")[0] == 0
     assert len(list((folder.path / "quarantine").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_checkpoints_of_interrupted_trials_are_discarded_on_request_but_for_those_in_use(
+    mritk, folder
+):
+    for name in ("left", "awaited", "claimed", "cccc"):
+        beside = folder.checkpoint_path(name).with_suffix(".files")
+        beside.mkdir(parents=True)
+        (beside / "latest.pth").touch()
+        folder.checkpoint_path(name).touch()
+
+    def there():
+        return {path.stem for path in (folder.path / "checkpoints").iterdir()}
+
+    mritk("doctor", folder.path, "--fix")
+    assert there() == {"left", "awaited", "claimed", "cccc"}, "they may hold hours of training"
+    with announced(folder, [SimpleNamespace(id="awaited")]), claimed(folder, "claimed", wait=False):
+        _, found = states(mritk, folder)
+        assert ("checkpoints/left.ckpt", "interrupted trial") in found
+        assert ("checkpoints/claimed.ckpt", "possibly in use") in found
+        ended = mritk("doctor", folder.path, "--discard-checkpoints")
+        assert ended.code == 0
+        assert "\ndeleted checkpoints/left.ckpt\n" in ended.out
+        assert "kept checkpoints/awaited.ckpt: a run that goes on needs it" in ended.out
+        assert there() == {"awaited", "claimed", "cccc"}
+    mritk("doctor", folder.path, "--discard-checkpoints")
+    assert there() == {"cccc"}, "a failed trial is retried from its checkpoint"
