@@ -135,15 +135,18 @@ def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> 
             return False
 
     backbones = tuple(name for name in benchmark.backbones if same_backbone(name))
-    protocols = tuple(
-        name
-        for name in benchmark.protocols
-        if find_protocol(name, registry).name == record.protocol
-    )
+    recipes = [
+        (name, changes)
+        for name, changes in benchmark.recipes()
+        if find_protocol(name, registry, changes).name == record.protocol
+    ]
+    if recipes:  # one, but for files of one name
+        protocols = tuple(name for name, changes in recipes if changes == recipes[0][1])
+        vary = {key: [value] for key, value in recipes[0][1].items()}
+        benchmark = replace(benchmark, protocols=protocols, vary=vary)
     return replace(
         benchmark,
         backbones=backbones or benchmark.backbones,
-        protocols=protocols or benchmark.protocols,
         augmentations=(record.augmentation,),
         seeds=(record.seed,),
         folds=(record.fold,),
@@ -152,10 +155,11 @@ def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> 
 
 def _why_another(record: TrialRecord, trials: tuple[Trial, ...], what: str) -> str:
     """Return in what the trials that would be trained differ from the stored one."""
-    told = [f"{trial}: {'; '.join(_changes(record, trial))}" for trial in trials]
+    of_its_data = [trial for trial in trials if trial.dataset.record.name == record.dataset]
+    told = [f"{trial}: {'; '.join(_changes(record, trial))}" for trial in of_its_data or trials]
     return (
         f"trial {record.id[:8]} cannot be {what}: "
-        f"{' | '.join(told) or 'its command does not plan this trial'}"
+        f"{'; or '.join(told) or 'its command does not plan this trial'}"
     )
 
 

@@ -85,6 +85,39 @@ def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
     assert "parameters.stages[1].epochs: 2 | 1" in ended.err
 
 
+@pytest.fixture
+def varied(run_toy, mritk, tmp_path, monkeypatch):
+    """Rerun the trial of one of two variants of a protocol, which has changed since."""
+    command = ["mritk", "run", "-p", str(tmp_path / "toy.py"), "-b", "tiny", "-d", "bands"]
+    command += ["--protocol", str(tmp_path / "fast.toml"), "--seeds", "1", "--device", "cpu"]
+    vary = ["--vary", "split.shots=4,8"]
+    monkeypatch.setattr("sys.argv", [*command, *vary])
+    assert run_toy("--seeds", 1, *vary).code == 0
+    trials = {t.protocol: t for t in ResultsFolder(tmp_path / "results").trials()}
+    protocol = tmp_path / "fast.toml"
+    protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 1"))
+
+    def rerun(shots, name="fast", shown=("4", "8")):
+        record = trials[f"fast[shots={shots}]"]
+        words = [*command, "--vary", f"split.shots={','.join(shown)}"]
+        record.provenance["command"] = [w.replace("fast.toml", f"{name}.toml") for w in words]
+        protocol.with_name(f"{name}.toml").write_text(protocol.read_text())
+        write_trial(record, tmp_path / "one.h5")
+        return mritk("rerun", tmp_path / "one.h5", "--trust", "--device", "cpu")
+
+    return rerun
+
+
+@pytest.mark.slow
+def test_of_a_changed_study_only_the_variant_of_the_trial_is_compared(varied):
+    changed = "the protocol differs in parameters.stages[1].epochs: 2 | 1"
+    (line,) = [text for text in varied(8).err.splitlines() if "cannot be reproduced" in text]
+    assert line.endswith(f"cannot be reproduced: tiny@scratch on bands seed 0: {changed}")
+    renamed = varied(8, "other", ("8", "6")).err
+    assert f"seed 0: {changed}; or tiny@scratch on bands seed 0: {changed}" in renamed
+    assert "split.shots: 8 | 6" in renamed
+
+
 @pytest.mark.slow
 def test_changed_data_are_told(mritk, stored, tmp_path):
     toy = tmp_path / "toy.py"
