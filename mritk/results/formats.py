@@ -264,6 +264,7 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "failed": row.failed,
         "seeds": _numbers(row.seeds),
         "folds": _numbers(row.folds),
+        "ids": list(row.ids),
         "marks": row.marks,
         "metrics": _cells_as_data(row.cells),
         "clean_metrics": _cells_as_data(row.clean_cells),

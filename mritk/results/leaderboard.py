@@ -271,6 +271,7 @@ def _row(
     facts = [trial.facts for trial in trials[0]]
     finished = trials[1]
     done = [trial.facts for trial in finished]
+    failed = [found for found in facts if not found.finished]
     clean_cells: dict[str, Cell] = {}
     try:
         values = [trial.values(analysis, metrics, clean=False) for trial in finished]
@@ -292,9 +293,10 @@ def _row(
         clean_cells=clean_cells,
         marks=_marks(_trained(facts, members), _trained(done, members)),
         derived=facts[0].id in members,
+        ids=tuple(one.id for one in [*done, *failed] if one.id not in members),
         seeds=tuple(found.seed for found in done),
         folds=tuple(found.fold for found in done),
-        failed=sum(not found.finished for found in facts),
+        failed=len(failed),
         cost=cost_of([found.cost for found in done]),
     )
 

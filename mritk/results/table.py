@@ -95,6 +95,8 @@ class Row:
         protocol: Its recipe.
         derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).
         ranked: Whether it has a rank (:func:`mritk.results.ranking.ranked`).
+        ids: Its trials: the finished ones in the order of seeds and folds, then those that failed;
+            empty if it is made of other rows.
     """
 
     keys: Mapping[str, str]
@@ -110,6 +112,7 @@ class Row:
     protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
     derived: bool = False
     ranked: bool = True
+    ids: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
