@@ -67,7 +67,7 @@ class Background:
         If calls take so long that the second half of them does not suffice for all, it is for those
         that must be made; others are dropped. Dropped and unfinished calls are reported as one
         warning. A hanging call remains on its thread, which does not prevent the process from
-        exiting.
+        exiting: it ends halfway. What must not is for ``mritk_run_start`` to make itself.
         """
         with self._changed:
             self._closing = True

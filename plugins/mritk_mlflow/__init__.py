@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 URI = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+INSTALL = "install missing packages with: python -m pip install 'mritk-bench[mlflow]'"
+REPAIR = "restore the file from a backup, or delete it if it holds no runs yet"
 REMEDY = f"check {URI} and {EXPERIMENT}, or unset {URI}"
 
 # mlflow reports its use to its makers, and prints links to stdout, where mritk's tables are.
@@ -46,21 +48,25 @@ class MLflow:
             # time can each be handed a module that is half made.
             import_module("mlflow")
         except Exception as error:
-            import logging
-
-            from mritk import one_line
-
-            logging.getLogger("mritk").warning(
-                "%s is set, but MLflow logging failed (%s); the run continues without it; "
-                "install missing packages with: python -m pip install 'mritk-bench[mlflow]'",
-                URI,
-                one_line(error),
-            )
+            warn(error, INSTALL)
             return
         from mritk import Background
+        from mritk_mlflow.database import HalfMade, file_of, open_database
         from mritk_mlflow.runs import Runs
 
-        self.runs = Runs(uri, os.environ.get(EXPERIMENT, "").strip() or "mritk")
+        runs = Runs(uri, os.environ.get(EXPERIMENT, "").strip() or "mritk")
+        try:
+            # Here, not in the background, which leaves behind what takes too long. A server may
+            # never answer, and must not hold up the run.
+            if file := file_of(uri):
+                open_database(file, runs.connect)
+        except HalfMade as error:
+            warn(error, REPAIR)
+            return
+        except Exception as error:
+            warn(error, REMEDY)
+            return
+        self.runs = runs
         self.background = Background("mlflow", REMEDY)
 
     @hookimpl
@@ -98,3 +104,17 @@ class MLflow:
 def now() -> int:
     """Return the time in milliseconds: when something happened, not when it is told."""
     return int(time.time() * 1000)
+
+
+def warn(error: Exception, remedy: str) -> None:
+    """Tell that there is no logging, and what helps."""
+    import logging
+
+    from mritk import one_line
+
+    logging.getLogger("mritk").warning(
+        "%s is set, but MLflow logging failed (%s); the run continues without it; %s",
+        URI,
+        one_line(error),
+        remedy,
+    )

@@ -31,7 +31,8 @@ class OpenRun:
 class Runs:
     """Writes trials through an ``MlflowClient``; MLflow's active run is left alone.
 
-    All methods belong to one thread, and wait for the server. Times are milliseconds since 1970.
+    Its methods are for one thread at a time, and wait for the server. Times are milliseconds since
+    1970.
 
     Raises:
         Exception: From any method: whatever mlflow raises when it cannot be reached, or refuses.
@@ -42,13 +43,20 @@ class Runs:
         self._connection: tuple[MlflowClient, str] | None = None
         self._open: dict[str, OpenRun] = {}
 
+    def connect(self) -> tuple[MlflowClient, str]:
+        """Return the client, and the id of the experiment, which is made if it is not there."""
+        if self._connection is None:
+            client = MlflowClient(tracking_uri=self._uri)
+            self._connection = client, _experiment_id(client, self._experiment)
+        return self._connection
+
     def start(self, trial: Trial, at: int) -> None:
         """Create a run, with the trial's place in the benchmark as parameters.
 
         An open one of the trial ends: it ran out of memory beside others, and begins again alone.
         """
         self.end(trial, "KILLED", at)
-        client, experiment = self._connect()
+        client, experiment = self.connect()
         tags = {"mritk.trial_id": trial.id, "mritk.fingerprint": trial.protocol.fingerprint}
         created = client.create_run(experiment, start_time=at, tags=tags, run_name=str(trial))
         run = self._open[trial.id] = OpenRun(created.info.run_id)
@@ -64,7 +72,7 @@ class Runs:
         if (run := self._open.get(trial.id)) is None:
             return
         if run.last_epoch == 0 and epoch.epoch > 1:
-            client, _ = self._connect()
+            client, _ = self.connect()
             client.set_tag(run.id, "mritk.went_on_after_epoch", str(epoch.epoch - 1))
         run.last_epoch = epoch.epoch
         run.metrics += [Metric(name, getattr(epoch, name), at, epoch.epoch) for name in METRICS]
@@ -77,24 +85,17 @@ class Runs:
         if (run := self._open.pop(trial.id, None)) is None:
             return
         self._send(run)
-        client, _ = self._connect()
+        client, _ = self.connect()
         if error:
             client.set_tag(run.id, "mritk.error", error[:LONGEST_TAG])
         client.set_terminated(run.id, status, at)
 
     def _send(self, run: OpenRun) -> None:
         if run.metrics:
-            client, _ = self._connect()
+            client, _ = self.connect()
             client.log_batch(run.id, metrics=run.metrics, synchronous=True)
             run.metrics = []
             run.sent_at = time.monotonic()
-
-    def _connect(self) -> tuple[MlflowClient, str]:
-        """Return the client, and the id of the experiment, which is made if it is not there."""
-        if self._connection is None:
-            client = MlflowClient(tracking_uri=self._uri)
-            self._connection = client, _experiment_id(client, self._experiment)
-        return self._connection
 
 
 def _experiment_id(client: MlflowClient, name: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from threading import Event
 
 import pytest
@@ -152,6 +154,30 @@ def test_a_folder_that_is_read_only(
         pytest.skip("root may write anywhere")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow is disabled")
+    stored_as_without_tracker("--seeds", 1)
+
+
+@pytest.mark.slow
+def test_a_database_whose_tables_are_half_made(
+    run_toy, database, tmp_path, stored_as_without_tracker, assert_one_warning
+):
+    """As left by a process that was killed: tables without the note of how far they are."""
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as half:
+        half.executescript("DELETE FROM alembic_version; DROP TABLE input_tags;")
+    assert run_toy("--seeds", 1).code == 0
+    assert_one_warning("half made", str(tmp_path / "mlflow.db"), "delete it if it holds no runs")
+    stored_as_without_tracker("--seeds", 1)
+
+
+@pytest.mark.slow
+def test_a_database_that_cannot_be_opened(
+    run_toy, database, tmp_path, stored_as_without_tracker, assert_one_warning
+):
+    """MLflow itself tries for minutes, which would hold up the run."""
+    (tmp_path / "mlflow.db").unlink()
+    (tmp_path / "mlflow.db").mkdir()
+    assert run_toy("--seeds", 1).code == 0
+    assert_one_warning("unable to open database file", "check MLFLOW_TRACKING_URI")
     stored_as_without_tracker("--seeds", 1)
 
 
