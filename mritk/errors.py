@@ -85,7 +85,7 @@ class NotSupplied(Unavailable):
 
 
 class WeightsMismatch(MritkError):
-    """A weight file does not cover the network exactly."""
+    """A weight file does not cover the network exactly, or holds values that are no numbers."""
 
 
 class NonFiniteLoss(MritkError):

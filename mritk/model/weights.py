@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -63,8 +63,7 @@ class MatchReport:
         text = f"{self.matched} of {self.total} tensors matched"
         for what in ("missing", "unexpected", "misshapen"):
             if names := getattr(self, what):
-                more = ", …" if len(names) > 3 else ""
-                text += f", {len(names)} {what} ({', '.join(names[:3])}{more})"
+                text += f", {len(names)} {what} ({_first(names)})"
         return text
 
 
@@ -73,8 +72,8 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
 
     Raises:
         Unavailable: The file is not here and cannot be fetched.
-        WeightsMismatch: Wrong digest, unreadable file, or anything but full coverage; the network
-            is then left as it was.
+        WeightsMismatch: Wrong digest, unreadable file, anything but full coverage, or values that
+            are NaN or infinite; the network is then left as it was.
     """
     path = weights.locate(workspace)
     if not path.is_file():
@@ -95,6 +94,12 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
         raise WeightsMismatch(
             f"{path.name} does not fit {weights.architecture}: {report}; nothing was loaded, "
             "because the rest of the network would silently be random"
+        )
+    if names := _not_finite(network, found):
+        raise WeightsMismatch(
+            f"{path.name} holds NaN or infinite values in {len(names)} of {report.total} tensors "
+            f"({_first(names)}); nothing was loaded: the training that saved them had diverged, or "
+            "they overflowed in a conversion; use another file"
         )
     network.load_state_dict(state)
     return report
@@ -167,6 +172,22 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise WeightsMismatch(f"{path} contains no state dict (a mapping of names to tensors)")
     return dict(tensors)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _not_finite(network: torch.nn.Module, found: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the floating tensors that become NaN or infinite and were not, as a mask may be."""
+    own = network.state_dict()
+    return [
+        name
+        for name, tensor in found.items()
+        if tensor.is_floating_point()
+        and not tensor.to(own[name].dtype).isfinite().all()
+        and own[name].isfinite().all()
+    ]
 
 
 def _fits(found: torch.Tensor, own: torch.Tensor) -> bool:

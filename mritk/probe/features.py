@@ -80,9 +80,14 @@ class FrozenBackbone:
         seconds = time.perf_counter() - started
         if not np.isfinite(values).all():
             rows = int((~np.isfinite(values).all(axis=1)).sum())
+            remedy = (
+                "'mritk plugins check' tests its network"
+                if inputs.precision == "float32"
+                else "try precision = 'float32' in the protocol"
+            )
             raise MritkError(
                 f"{backbone.name} returns NaN or infinite features for {rows} of {len(values)} "
-                "images; try precision = 'float32' in the protocol"
+                f"images in {inputs.precision}; {remedy}"
             )
         shape = inputs.shape(images.shape)
         return values, {

@@ -245,6 +245,34 @@ def test_a_report_says_what_does_not_fit():
     assert str(report) == "1 of 2 tensors matched, 4 missing (a, b, c, …), 1 misshapen (e)"
 
 
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("tensor", ["0.weight", "1.running_var"])
+def test_a_value_that_is_no_number_is_refused_with_the_name_of_its_tensor(
+    saved, refused, tensor, value, name
+):
+    broken = state()
+    broken[tensor].view(-1)[-1] = value
+    message = refused(saved(broken, name))
+    assert f"{name} holds NaN or infinite values in 1 of 9 tensors ({tensor})" in message
+
+
+def test_values_too_large_for_the_network_are_refused(saved, refused):
+    large = {n: t.double() * 1e300 if n[0] == "2" else t for n, t in state().items()}
+    assert "infinite values in 2 of 9 tensors (2.weight, 2.bias)" in refused(saved(large))
+
+
+def test_a_mask_that_is_infinite_by_design_is_loaded(saved, workspace):
+    def masked():
+        built = network()
+        built.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+        return built
+
+    target = masked()
+    load_proven(target, weights_in(saved(dict(masked().state_dict()))), workspace)
+    assert target.mask.tolist() == [0.0, -float("inf")]
+
+
 # -- names of backbones ------------------------------------------------------------------------
 
 ARCHITECTURE = Architecture("net", network, InputContract(64))

@@ -236,13 +236,21 @@ def test_missing_and_wrong_weights_are_refused_before_and_after(pretrained, tmp_
         features_of(setup, setup.val)
 
 
-def test_features_that_are_not_finite_are_refused_and_not_kept(make_setup):
+@pytest.mark.parametrize(
+    ("precision", "advice"),
+    [("float32", "'mritk plugins check' tests"), ("bfloat16", "try precision = 'float32'")],
+)
+def test_features_that_are_not_finite_are_refused_and_not_kept(
+    make_setup, monkeypatch, precision, advice
+):
     class Broken(nn.Module):
         def forward(self, batch):
             return batch.flatten(2).mean(2) / 0
 
+    monkeypatch.setattr("mritk.batches.inputs.resolve_precision", lambda *_: precision)
     setup = make_setup(build=Broken)
-    with pytest.raises(MritkError, match=r"returns NaN or infinite features for 72 of 72 images"):
+    told = f"returns NaN or infinite features for 72 of 72 images in {precision}; {advice}"
+    with pytest.raises(MritkError, match=told):
         features_of(setup, setup.val)
     assert list((setup.workspace.home / "features").iterdir()) == []
 
