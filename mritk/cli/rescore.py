@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric
     from mritk.store.trial_file import Stored
 
-OF_TRIAL = ("dataset", "protocol", "fingerprint", "backbone", "augmentation", "fold", "seed")
+OF_TRIAL = (
+    *("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme", "evaluation"),
+    *("backbone", "augmentation", "fold", "seed"),
+)
 
 
 @click.command()
@@ -33,8 +36,9 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     """Recompute all metrics of all finished trials from their predictions.
 
     A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
-    'scores': one column each for trial, dataset, protocol, backbone, augmentation, fold, seed,
-    part, metric, value, and the reason if undefined. Without a metric that fails, which is told.
+    'scores': one column each for trial, dataset, protocol, their fingerprints, scheme, evaluation,
+    backbone, augmentation, fold, seed, part, metric, value, and the reason if undefined. Without a
+    metric that fails, which is told.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of

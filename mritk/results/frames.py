@@ -20,9 +20,15 @@ from mritk.store.trial_state import UnusableTrial
 if TYPE_CHECKING:
     import pandas as pd
 
-IDENTITY = ("dataset", "backbone", "augmentation", "method", "protocol", "fold", "seed")
+# Fingerprints tell data and protocols apart that have one name, scheme and evaluation what a score
+# is of: leaderboards average across none of them.
+IDENTITY = (
+    *("dataset", "dataset_fingerprint", "backbone", "augmentation", "method"),
+    *("protocol", "fingerprint", "scheme", "evaluation", "fold", "seed"),
+)
+NAMED = {"dataset": "dataset_fingerprint", "protocol": "fingerprint"}
 # What frames have beside it, whatever is in them.
-OF_TRIALS = ("fingerprint", "status", "error", "epochs")
+OF_TRIALS = ("status", "error", "epochs")
 OF_SAMPLES = ("part", "sample", "patient", "site", "source", "unit", "clean")
 
 
@@ -30,10 +36,12 @@ class StoredResults(NamedTuple):
     """The contents of a results folder, as two data frames.
 
     Attributes:
-        trials: One row per trial, in order of id: ``trial`` (its id), ``dataset``, ``backbone``,
-            ``augmentation``, ``method``, ``protocol``, ``fold``, ``seed``, ``fingerprint`` (of the
-            protocol), ``status``, ``error`` of a failed trial, ``epochs``; a column for every
-            metric on the test set (NaN where it is undefined); ``cost.*`` (seconds, bytes, …).
+        trials: One row per trial, in order of id: ``trial`` (its id), ``dataset``,
+            ``dataset_fingerprint``, ``backbone``, ``augmentation``, ``method``, ``protocol``,
+            ``fingerprint`` (of the protocol), ``scheme`` (of the split), ``evaluation`` (digest of
+            what of a protocol belongs to it), ``fold``, ``seed``, ``status``, ``error`` of a failed
+            trial, ``epochs``; a column for every metric on the test set (NaN where it is
+            undefined); ``cost.*`` (seconds, bytes, …).
         predictions: One row per trial, part and sample: ``trial``, the columns above from
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
             ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
@@ -58,7 +66,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
 
     Returns:
         The frames ``trials`` and ``predictions``. A damaged or unreadable file is skipped
-        with a warning.
+        with a warning; another tells of a name that several datasets or protocols have.
 
     Raises:
         Unavailable: pandas is not installed.
@@ -66,7 +74,8 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
 
     Example:
         trials, predictions = mritk.read_results("mritk-results")
-        trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
+        table = ["dataset", "dataset_fingerprint", "scheme", "evaluation"]
+        trials.groupby([*table, "backbone"])["balanced_accuracy"].agg(["mean", "std"])
     """
     pandas = import_extra("pandas", "read_results needs pandas", extra="pandas")
     results = ResultsFolder(user_path(folder))
@@ -80,9 +89,18 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         rows.append(_trial_row(trial, metrics))
         frames += [pandas.DataFrame(columns) for columns in _prediction_columns(trial)]
     trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY, *OF_TRIALS])
+    _warn_of_shared_names(trials)
     empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, "target", "prediction"])
     predictions = pandas.concat(frames, ignore_index=True) if frames else empty
     return StoredResults(trials, predictions)
+
+
+def _warn_of_shared_names(trials: pd.DataFrame) -> None:
+    for noun, content in NAMED.items():
+        counts = trials.groupby(noun)[content].nunique()
+        for name, count in counts[counts > 1].items():
+            message = f"{count} {noun}s are called {name}; group by {content}, too"
+            warnings.warn(message, stacklevel=3)
 
 
 def _identity(trial: TrialRecord) -> dict[str, Any]:
@@ -91,7 +109,6 @@ def _identity(trial: TrialRecord) -> dict[str, Any]:
 
 def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
     row = _identity(trial)
-    row["fingerprint"] = trial.fingerprint
     row["status"] = trial.status
     row["error"] = f"{trial.failure.type}: {trial.failure.message}" if trial.failure else ""
     row["epochs"] = len(trial.history)

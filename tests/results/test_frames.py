@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 import mritk
-from mritk import Metric, UsageError
+from mritk import Metric, UsageError, read_results
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions
 from mritk.tasks.regression import Regression
@@ -62,6 +65,41 @@ def test_a_failed_trial_has_its_error_and_no_scores(folder):
     (failed,) = trials[trials["status"] == "failed"].itertuples()
     assert ":" in failed.error
     assert np.isnan(failed.accuracy)
+
+
+@pytest.mark.slow
+def test_means_over_groups_are_those_of_the_leaderboard(mritk, tmp_path, make_record):
+    """One name stands for two datasets, and one recipe was tested by two schemes."""
+    results = ResultsFolder(tmp_path)
+    for data, scheme, predicted in (
+        ("d" * 64, "holdout", (0, 0, 1, 1)),
+        ("e" * 64, "holdout", (0, 1, 1, 1)),
+        ("e" * 64, "official", (1, 1, 1, 1)),
+    ):
+        results.write(make_record(predicted, dataset_fingerprint=data, scheme=scheme))
+    csv_text = mritk("leaderboard", results.path, "--format", "csv").out
+    told = pd.read_csv(io.StringIO(csv_text))
+    with pytest.warns(UserWarning, match="^2 datasets are called bands; group by dataset_finger"):
+        trials, predictions = read_results(results.path)
+    table = ["dataset", "dataset_fingerprint", "scheme", "evaluation"]
+    means = trials.groupby([*table, "backbone"])["balanced_accuracy"].mean()
+    expected = told.set_index([*table, "backbone"])["balanced_accuracy_mean"]
+    assert sorted(expected) == [0.5, 0.75, 1]
+    pd.testing.assert_series_equal(means, expected.sort_index(), check_names=False)
+    kept = predictions.groupby([*table, "backbone"])["trial"].first()
+    assert kept.to_dict() == trials.set_index([*table, "backbone"])["trial"].to_dict()
+
+
+def test_trials_of_other_data_seeds_and_folds_are_no_reason_to_warn(tmp_path, make_record):
+    results = ResultsFolder(tmp_path)
+    for changes in ({}, {"seed": 1}, {"fold": 1}, {"dataset": "x", "dataset_fingerprint": "x"}):
+        results.write(make_record(**changes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mritk.read_results(tmp_path)
+    results.write(make_record(fingerprint="0" * 64, seed=3))
+    with pytest.warns(UserWarning, match="^2 protocols are called fast; group by fingerprint, to"):
+        mritk.read_results(tmp_path)
 
 
 def test_metrics_of_a_plugin_are_columns_too(folder):

@@ -307,7 +307,13 @@ def test_rescore_writes_all_metrics_as_a_tidy_table(mritk, folder, sound):
         table = {name: view[f"scores/{name}"][()] for name in view["scores"]}
         assert set(view["trials"]) == {"aaaa", "bbbb", "cccc"}
     assert [f"{value}" for value in table["value"]] == [row["value"] for row in rows]
-    assert table["metric"].astype(str).tolist() == [row["metric"] for row in rows]
+    for name in ("metric", "dataset_fingerprint", "fingerprint", "scheme", "evaluation"):
+        assert table[name].astype(str).tolist() == [row[name] for row in rows]
+    records = {record.id: record for record in folder.trials()}
+    for row in rows:
+        record = records[row["trial"]]
+        assert row["dataset_fingerprint"] == record.dataset_fingerprint
+        assert (row["scheme"], row["evaluation"]) == (record.scheme, record.evaluation)
     assert states(mritk, folder)[1] == {("trials/cccc.h5", "failed trial")}
 
 
