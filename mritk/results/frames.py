@@ -113,8 +113,9 @@ def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
     row["error"] = f"{trial.failure.type}: {trial.failure.message}" if trial.failure else ""
     row["epochs"] = len(trial.history)
     test = trial.predictions.get("test")
-    if test is not None:
-        for metric in metrics_of(trial.task, extra, shown=False):
+    for metric in metrics_of(trial.task, extra, shown=False):
+        row[metric.name] = np.nan
+        if test is not None:
             scores = test.scores_for(metric, trial.task)
             row[metric.name] = metric.compute(test.target, scores).value
     return row | {f"cost.{name}": value for name, value in trial.cost.items()}

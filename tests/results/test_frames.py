@@ -67,6 +67,18 @@ def test_a_failed_trial_has_its_error_and_no_scores(folder):
     assert np.isnan(failed.accuracy)
 
 
+def test_where_every_trial_failed_each_metric_of_the_task_is_undefined(tmp_path, make_record):
+    ResultsFolder(tmp_path / "finished").write(make_record())
+    ResultsFolder(tmp_path / "failed").write(make_record(status="failed"))
+    told, alone = (
+        mritk.read_results(tmp_path / name).trials.drop(columns=["trial", "status", "error"])
+        for name in ("finished", "failed")
+    )
+    assert list(alone) == list(told)
+    assert alone.groupby("backbone")["balanced_accuracy"].mean().isna().tolist() == [True]
+    assert alone["accuracy"].dtype == told["accuracy"].dtype
+
+
 @pytest.mark.slow
 def test_means_over_groups_are_those_of_the_leaderboard(mritk, tmp_path, make_record):
     """One name stands for two datasets, and one recipe was tested by two schemes."""
