@@ -45,7 +45,7 @@ class StoredResults(NamedTuple):
         predictions: One row per trial, part and sample: ``trial``, the columns above from
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
             ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
-            image of the patient in training or validation; None if unknown), ``target`` and
+            image of the patient in training or validation; NA if unknown), ``target`` and
             ``prediction`` (names of classes, or values), ``logit.CLASS`` for every class (NaN for
             classes of other datasets), ``spread`` (predicted standard deviation) and
             ``covariate.NAME``, such as ``covariate.sex``, where there are.
@@ -92,7 +92,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
     _warn_of_shared_names(trials)
     empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, "target", "prediction"])
     predictions = pandas.concat(frames, ignore_index=True) if frames else empty
-    return StoredResults(trials, predictions)
+    return StoredResults(trials, predictions.astype({"clean": "boolean"}))
 
 
 def _warn_of_shared_names(trials: pd.DataFrame) -> None:

@@ -154,6 +154,20 @@ def test_covariates_and_predicted_deviations_are_columns(tmp_path, make_record):
     np.testing.assert_array_equal(rows["spread"], test.spread)
 
 
+def test_clean_is_a_mask_also_where_it_is_unknown(tmp_path, make_record):
+    results, record = ResultsFolder(tmp_path), make_record(status="failed")
+    results.write(record)
+    assert mritk.read_results(tmp_path).predictions["clean"].dtype == "boolean"
+    record = make_record()
+    record.predictions["test"].clean = np.asarray([True, False, True, True])
+    results.write(record)
+    found = mritk.read_results(tmp_path).predictions
+    assert found["clean"].isna().tolist() == found["part"].eq("val").tolist()
+    assert found[found["clean"]]["sample"].tolist() == ["s0", "s2", "s3"]
+    assert found[~found["clean"]]["sample"].tolist() == ["s1"]
+    assert found.query("part == 'test' and not clean")["sample"].tolist() == ["s1"]
+
+
 @pytest.mark.slow
 def test_a_damaged_file_is_left_out_and_named(folder):
     path = folder.trial_files()[0]
