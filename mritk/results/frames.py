@@ -30,6 +30,7 @@ NAMED = {"dataset": "dataset_fingerprint", "protocol": "fingerprint"}
 # What frames have beside it, whatever is in them.
 OF_TRIALS = ("status", "error", "epochs")
 OF_SAMPLES = ("part", "sample", "patient", "site", "source", "unit", "clean")
+TOLD = ("target", "prediction")
 
 
 class StoredResults(NamedTuple):
@@ -46,9 +47,11 @@ class StoredResults(NamedTuple):
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
             ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
             image of the patient in training or validation; NA if unknown), ``target`` and
-            ``prediction`` (names of classes, or values), ``logit.CLASS`` for every class (NaN for
-            classes of other datasets), ``spread`` (predicted standard deviation) and
-            ``covariate.NAME``, such as ``covariate.sex``, where there are.
+            ``prediction`` (names of classes; NA for samples without, unless none has any and these
+            are the values of a regression), ``value.target`` and ``value.prediction`` of every
+            regression, ``logit.CLASS`` for every class (NaN for classes of other datasets),
+            ``spread`` (predicted standard deviation) and ``covariate.NAME``, such as
+            ``covariate.sex`` (text, if it is text in one of the datasets), where there are.
     """
 
     trials: pd.DataFrame
@@ -90,9 +93,29 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         frames += [pandas.DataFrame(columns) for columns in _prediction_columns(trial)]
     trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY, *OF_TRIALS])
     _warn_of_shared_names(trials)
-    empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, "target", "prediction"])
+    empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, *TOLD])
     predictions = pandas.concat(frames, ignore_index=True) if frames else empty
-    return StoredResults(trials, predictions.astype({"clean": "boolean"}))
+    return StoredResults(trials, _of_one_type(predictions))
+
+
+def _of_one_type(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions with one type in each column, as Parquet and masks need it.
+
+    Classes are nullable text: NA differs from nothing, so that a sample without is no error.
+    """
+    from pandas.api.types import infer_dtype
+
+    types = {"clean": "boolean"}
+    for name in TOLD:
+        values = f"value.{name}"
+        if values in predictions and predictions[name].isna().all():
+            predictions[name] = predictions[values]
+        else:
+            types[name] = "string"
+    for name in predictions.filter(regex="^covariate[.]"):
+        if infer_dtype(predictions[name]).startswith("mixed"):  # text here, a number there
+            types[name] = "string"
+    return predictions.astype(types)
 
 
 def _warn_of_shared_names(trials: pd.DataFrame) -> None:
@@ -131,6 +154,7 @@ def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
             "source": predicted.source,
             "unit": predicted.unit,
             "clean": predicted.clean,
+            **dict.fromkeys(TOLD),
         }
         if trial.task.classes:
             names = np.asarray(trial.task.classes, dtype=object)
@@ -141,7 +165,7 @@ def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
         elif predicted.cases:
             columns |= dict(zip(predicted.cases, predicted.score.T, strict=True))
         else:
-            columns["target"], columns["prediction"] = predicted.target, predicted.score
+            columns["value.target"], columns["value.prediction"] = predicted.target, predicted.score
         if predicted.spread is not None:
             columns["spread"] = predicted.spread
         columns |= {f"covariate.{name}": column for name, column in predicted.covariates.items()}

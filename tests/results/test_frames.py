@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 import mritk
-from mritk import Metric, UsageError, read_results
+from mritk import Metric, Segmentation, UsageError, read_results
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions
 from mritk.tasks.regression import Regression
@@ -120,22 +120,74 @@ def test_metrics_of_a_plugin_are_columns_too(folder):
     assert trials["worst"].notna().sum() == 2
 
 
-def test_values_of_a_regression_stay_numbers(tmp_path, make_record):
-    record = make_record()
-    record.task = Regression("years")
+def as_other_task(record, task, target, score, cases=()):
+    """Turn a trial into one of another task; a part has as many targets and scores as samples."""
+    record.task = task
     for part, stored in record.predictions.items():
-        record.predictions[part] = Predictions(
-            stored.id,
-            stored.patient,
-            stored.site,
-            stored.source,
-            np.arange(len(stored.id), dtype=float),
-            np.arange(len(stored.id), dtype=np.float32) + 1,
-        )
-    ResultsFolder(tmp_path).write(record)
+        n = len(stored.id)
+        texts = (stored.id, stored.patient, stored.site, stored.source)
+        record.predictions[part] = Predictions(*texts, target[:n], score[:n], cases=cases)
+    return record
+
+
+def as_regression(record):
+    """Turn a trial into one that predicts one year too much."""
+    years = np.arange(4.0)
+    return as_other_task(record, Regression("years"), years, years.astype(np.float32) + 1)
+
+
+def as_segmentation(record):
+    """Turn a trial into one that finds half of a region."""
+    task, cases = Segmentation(("background", "tumour")), ("dice[tumour]", "hd95[tumour]")
+    return as_other_task(record, task, np.zeros(4), np.full((4, 2), 0.5), cases)
+
+
+def test_values_of_a_regression_stay_numbers(tmp_path, make_record):
+    ResultsFolder(tmp_path).write(as_regression(make_record()))
     trials, predictions = mritk.read_results(tmp_path)
+    assert predictions["target"].dtype == np.float64
     assert (predictions["prediction"] - predictions["target"] == 1).all()
     assert trials["mae"].tolist() == [1.0]
+
+
+def test_classes_and_values_of_several_tasks_are_in_columns_of_their_own(tmp_path, make_record):
+    results = ResultsFolder(tmp_path)
+    results.write(make_record((0, 1, 1, 1), seed=0))
+    results.write(as_regression(make_record(seed=1)))
+    results.write(as_segmentation(make_record(seed=2)))
+    found = mritk.read_results(tmp_path).predictions
+    wrong = found.query("part == 'test' and target != prediction")
+    assert wrong[["seed", "sample", "target", "prediction"]].values.tolist() == [
+        [0, "s1", "a", "b"]
+    ]
+    assert found["target"].isna().tolist() == found["seed"].ne(0).tolist()
+    assert found["value.target"].isna().tolist() == found["seed"].ne(1).tolist()
+    assert (found["value.prediction"] - found["value.target"]).dropna().eq(1).all()
+    assert found["dice[tumour]"].isna().tolist() == found["seed"].ne(2).tolist()
+
+
+def test_of_a_segmentation_no_case_is_wrongly_classified(tmp_path, make_record):
+    ResultsFolder(tmp_path).write(as_segmentation(make_record()))
+    found = mritk.read_results(tmp_path).predictions
+    assert len(found) == 6
+    assert found.query("part == 'test' and target != prediction").empty
+
+
+def test_predictions_of_any_tasks_go_to_parquet_and_back(tmp_path, make_record):
+    pytest.importorskip("pyarrow")
+    results = ResultsFolder(tmp_path)
+    sexes = {0: np.asarray([*"fmfm"]), 1: np.asarray([0.0, 1, np.nan, 1])}
+    for seed, sex in sexes.items():
+        record = make_record(seed=seed)
+        record = as_regression(record) if seed else record
+        record.predictions["test"].covariates = {"sex": sex}
+        results.write(record)
+    found = mritk.read_results(tmp_path).predictions
+    found.to_parquet(tmp_path / "predictions.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "predictions.parquet"), found)
+    told = found[found["part"] == "test"].groupby("seed")["covariate.sex"]
+    assert told.get_group(0).tolist() == [*"fmfm"]
+    assert told.get_group(1).fillna("NA").tolist() == ["0.0", "1.0", "NA", "1.0"]
 
 
 def test_covariates_and_predicted_deviations_are_columns(tmp_path, make_record):
