@@ -81,8 +81,8 @@ def with_one_spelling(samples: Samples, name: str) -> Samples:
             f"dataset {name} has the patient {min(unknown)!r}, which stands for a missing value "
             f"({_some(samples, rows)}); add the patient ids, or remove the samples"
         )
-    patients = samples.patients and _joined(samples.patients, "patients", name)
-    sites = samples.sites and _joined(_known_sites(samples, name), "sites", name)
+    patients = samples.patients and with_spellings_merged(samples.patients, "patients", name)
+    sites = samples.sites and with_spellings_merged(_known_sites(samples, name), "sites", name)
     covariates = {
         column: _covariate(np.asarray(values), column, name)
         for column, values in samples.covariates.items()
@@ -96,7 +96,7 @@ def _covariate(values: np.ndarray, column: str, name: str) -> Sequence[str] | np
     """Return the texts of a covariate with one spelling each, empty where one is missing."""
     if values.dtype.kind == "f":
         return values
-    return _joined(_known(values.tolist()), f"values of {column}", name)
+    return with_spellings_merged(_known(values.tolist()), f"values of {column}", name)
 
 
 def _known(texts: Sequence[str]) -> tuple[str, ...]:
@@ -116,7 +116,11 @@ def _known_sites(samples: Samples, name: str) -> tuple[str, ...]:
     return _known(sites)
 
 
-def _joined(column: Sequence[str], noun: str, name: str) -> Sequence[str]:
+def with_spellings_merged(column: Sequence[str], noun: str, name: str) -> Sequence[str]:
+    """Return texts with one spelling each, with a warning of ``noun`` of ``name`` if that merges.
+
+    The same column is returned where nothing is merged.
+    """
     names = sorted(set(column))
     groups = spelling_variants(names)
     if not groups:

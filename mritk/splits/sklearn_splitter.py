@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from mritk.data.one_name import with_one_spelling, with_spellings_merged
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
@@ -54,7 +55,8 @@ class FoldSplitter:
                 and the sites and official parts that some schemes need.
             y: (N,) classes (strings, integers, truth values), or floating-point values of a
                 regression.
-            groups: (N,) patients; None: every sample is a separate patient.
+            groups: (N,) patients; None: every sample is a separate patient. Spellings of one are
+                merged with a warning, as ``mritk run`` does: ``P1`` and ``p1``, ``1`` and ``01``.
 
         Raises:
             DataError: The rule cannot divide these samples, some have no class or no patient, or
@@ -72,7 +74,7 @@ class FoldSplitter:
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: N803
         """Return the number of folds; the scheme ``site`` needs ``X`` as :class:`mritk.Samples`."""
         if isinstance(X, Samples):
-            return fold_count(X, self.rule)
+            return fold_count(_samples(X), self.rule)
         if (known := known_fold_count(self.rule)) is None:
             raise DataError("the number of sites is known only from Samples; pass them as X")
         return known
@@ -81,9 +83,9 @@ class FoldSplitter:
         return f"FoldSplitter({self.rule!r})"
 
 
-def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
+def _samples(rows: Any, y: Any = None, groups: Sequence[Any] | None = None) -> Samples:
     if isinstance(rows, Samples):
-        return rows
+        return with_one_spelling(rows, "X")
     if y is None:
         raise DataError("stratified folds need the classes: pass y")
     targets = np.asarray(y)
@@ -98,7 +100,7 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
         _require_known(groups, count, "groups", what)
     # Zero-padded, so that the order of ids is the order of rows.
     ids = [f"{row:012d}" for row in range(count)]
-    patients = None if groups is None else [str(group) for group in groups]
+    patients = None if groups is None else _patients(groups)
 
     def read(row: int) -> np.ndarray:
         raise DataError(f"row {row} has no image")
@@ -113,11 +115,23 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     return Samples(ids, indices, task, read, None, patients=patients)
 
 
+def _patients(groups: Sequence[Any]) -> Sequence[str]:
+    """Return groups as text, of which equal ones and two spellings of one have the same."""
+    first: dict[Hashable, str] = {}
+    texts = [first.setdefault(_comparable(group), str(group)) for group in groups]
+    return with_spellings_merged(texts, "values", "groups")
+
+
+def _comparable(group: Any) -> Hashable:
+    value = np.asarray(group, dtype=object).item()
+    return value if isinstance(value, Hashable) else str(value)
+
+
 def _listed(groups: Any) -> list[Any]:
     """Return groups as a list, refused where an entry is a row of several values."""
     single = not isinstance(groups, Iterable) or getattr(groups, "ndim", 1) == 0
     values = [] if single else list(groups)
-    if single or any(np.asarray(value, dtype=object).size > 1 for value in values):
+    if single or any(np.asarray(value, dtype=object).size != 1 for value in values):
         raise DataError("groups is no column of values; give one patient for each sample")
     return values
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,43 @@ def test_rows_of_unknown_class_are_no_class_of_their_own(cohort, unknown, known)
     labels = [unknown, unknown, *[known] * 118]
     with pytest.raises(DataError, match="2 of 120 samples have no class"):
         next(FoldSplitter().split(cohort[0], labels))
+
+
+WRITTEN = {
+    "as two numbers": (lambda n: n, float, False),
+    "with more digits": (lambda n: n + 0.5, lambda n: Decimal(f"{n}.50"), False),
+    "in two cases": (lambda n: f"P{n}", lambda n: f"p{n}", True),
+    "with a zero": (lambda n: f"{n}", lambda n: f"{n:03d}", True),
+    "as number and text": (lambda n: n, lambda n: f"{n:02d}", True),
+    "as rows of one": (lambda n: [n], lambda n: (float(n),), False),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "told"), WRITTEN.values(), ids=WRITTEN)
+def test_a_patient_that_is_written_in_two_ways_is_one(cohort, caplog, one, other, told):
+    features, labels, _ = cohort
+    owner = np.arange(120) // 2
+    groups = [(one if row % 2 else other)(int(owner[row])) for row in range(120)]
+    seen = []
+    for train, test in FoldSplitter().split(features, labels, groups):
+        assert not {*owner[train]} & {*owner[test]}
+        assert set(np.unique(labels[test], return_counts=True)[1]) == {8}
+        seen += [*test]
+    assert sorted(seen) == list(range(120))
+    assert bool(caplog.records) == told
+    assert not told or "values of groups differ only in spelling and are merged" in caplog.text
+
+
+def test_names_of_samples_are_merged_as_in_a_run(make_samples, caplog):
+    patients = [f"{'pP'[row % 2]}{row // 2}" for row in range(60)]
+    sites = ["North", "north", "south", "South "] * 15
+    samples = make_samples(60, 3, patients=patients, sites=sites)
+    for train, test in FoldSplitter().split(samples):
+        assert not {*(train // 2)} & {*(test // 2)}
+    assert "patients of X differ only in spelling and are merged" in caplog.text
+    by_site = FoldSplitter(SplitRule("site"))
+    rows = [*by_site.split(make_samples(60, 3, per_patient=None, sites=sites))]
+    assert by_site.get_n_splits(samples) == len(rows) == 2
 
 
 def test_columns_of_another_length_or_shape_are_refused(cohort):
