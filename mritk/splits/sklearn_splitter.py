@@ -79,6 +79,14 @@ class FoldSplitter:
             raise DataError("the number of sites is known only from Samples; pass them as X")
         return known
 
+    def get_metadata_routing(self) -> Any:
+        """Return what scikit-learn hands on where metadata are routed: ``groups``, to ``split``."""
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        request = MetadataRequest(owner=self)
+        request.split.add_request(param="groups", alias=True)
+        return request
+
     def __repr__(self) -> str:
         return f"FoldSplitter({self.rule!r})"
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 
 from mritk import DataError, FoldSplitter, SplitRule
 from mritk.splits.splits import make_folds
@@ -57,6 +58,25 @@ def test_it_goes_where_scikit_learn_takes_cv(cohort):
     assert scores.mean() > 0.8
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=splitter)
     assert search.fit(features, labels, groups=patients).best_score_ > 0.8
+
+
+@pytest.mark.slow
+def test_groups_are_routed_to_it_as_to_a_splitter_of_scikit_learn(cohort):
+    features, labels, patients = cohort
+    splitter = FoldSplitter(SplitRule("kfold", folds=5))
+    given = cross_val_score(LogisticRegression(), features, labels, groups=patients, cv=splitter)
+    alone = cross_val_score(LogisticRegression(), features, labels, cv=splitter)
+    assert not np.array_equal(given, alone)
+    with sklearn.config_context(enable_metadata_routing=True):
+        told = {"params": {"groups": patients}, "cv": splitter}
+        routed = cross_val_score(LogisticRegression(), features, labels, **told)
+        search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=splitter)
+        search.fit(features, labels, groups=patients)
+        nested = cross_validate(search, features, labels, **told)["test_score"]
+        assert str(splitter.get_metadata_routing()) == str(GroupKFold().get_metadata_routing())
+    assert np.array_equal(routed, given)
+    assert search.best_score_ == given.mean()
+    assert len(nested) == 5
 
 
 def test_copies_stay_on_one_side(cohort):
