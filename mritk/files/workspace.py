@@ -17,6 +17,8 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 class Workspace:
     """Folders and network access for plugins.
 
+    Folders may be given as text; ``~`` is the home folder of the user.
+
     Attributes:
         home: Folder for generated and decoded data. Pretrained weights are not stored
             here, but in the caches of the libraries that download them (Hugging Face, torch).
@@ -29,6 +31,12 @@ class Workspace:
     offline: bool = False
     scratch: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Take folders as users write them."""
+        object.__setattr__(self, "home", user_path(self.home))
+        if self.scratch is not None:
+            object.__setattr__(self, "scratch", user_path(self.scratch))
+
     @classmethod
     def from_environment(
         cls, environ: Mapping[str, str] = os.environ, *, offline: bool = False
@@ -39,7 +47,7 @@ class Workspace:
         ``HF_HUB_OFFLINE`` counts as well.
         """
         if configured := environ.get("MRITK_HOME"):
-            home = user_path(configured)
+            home = Path(configured)
         else:
             from platformdirs import user_cache_path
 
@@ -49,7 +57,7 @@ class Workspace:
         return cls(
             home,
             offline or any(wish.lower() in TRUE_WORDS for wish in wishes),
-            user_path(scratch) if scratch else None,
+            Path(scratch) if scratch else None,
         )
 
     def folder(self, *parts: str) -> Path:

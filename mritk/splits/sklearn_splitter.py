@@ -9,7 +9,7 @@ import numpy as np
 
 from mritk.data.one_name import with_one_spelling, with_spellings_merged
 from mritk.data.samples import Samples
-from mritk.errors import DataError
+from mritk.errors import DataError, UsageError
 from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
 from mritk.splits.splits import make_folds
 from mritk.tasks.classification import Classification
@@ -29,6 +29,9 @@ class FoldSplitter:
         rule: How samples are split.
         copies: (N,) whole numbers; equal ones are duplicates of each other. None: unknown.
 
+    Raises:
+        UsageError: ``rule`` is something else.
+
     Example:
         from sklearn.model_selection import cross_val_score
 
@@ -39,6 +42,8 @@ class FoldSplitter:
     def __init__(
         self, rule: SplitRule | None = None, copies: Sequence[int] | np.ndarray | None = None
     ) -> None:
+        if not isinstance(rule, SplitRule | None):
+            raise UsageError(f"rule must be a SplitRule, such as SplitRule('kfold'), not {rule!r}")
         self.rule = rule or SplitRule("kfold")
         self.copies = None if copies is None else np.asarray(copies)
 

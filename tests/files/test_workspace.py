@@ -20,6 +20,16 @@ def test_a_tilde_is_the_home_of_the_user(monkeypatch, tmp_path):
     assert Workspace.from_environment({"MRITK_HOME": "~/mri"}).home == tmp_path / "mri"
 
 
+def test_folders_may_be_given_as_text(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workspace = Workspace(f"{tmp_path}/home", scratch="~/fast")
+    assert workspace.folder("decoded") == tmp_path / "home" / "decoded"
+    assert workspace.near("decoded") == tmp_path / "fast" / "decoded"
+    assert workspace == Workspace(tmp_path / "home", scratch=tmp_path / "fast")
+    with pytest.raises(TypeError):
+        Workspace(None)
+
+
 def test_a_tilde_with_an_unknown_user_stays():
     environ = {"MRITK_HOME": "~no_user/mri", "MRITK_SCRATCH": "~no_user/fast"}
     found = Workspace.from_environment(environ)

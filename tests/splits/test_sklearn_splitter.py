@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 
-from mritk import DataError, FoldSplitter, SplitRule
+from mritk import DataError, FoldSplitter, SplitRule, UsageError
 from mritk.splits.splits import make_folds
 
 
@@ -177,6 +178,24 @@ def test_names_of_samples_are_merged_as_in_a_run(make_samples, caplog):
     by_site = FoldSplitter(SplitRule("site"))
     rows = [*by_site.split(make_samples(60, 3, per_patient=None, sites=sites))]
     assert by_site.get_n_splits(samples) == len(rows) == 2
+
+
+@pytest.mark.parametrize("rule", ["kfold", "", 5, 0, {"folds": 3}, SplitRule])
+def test_a_rule_that_is_none_is_refused_at_once(rule):
+    with pytest.raises(UsageError, match=r"^rule must be a SplitRule, such as"):
+        FoldSplitter(rule)
+
+
+def test_it_is_cloned_with_what_it_divides_for(cohort):
+    features, labels, patients = cohort
+    splitter = FoldSplitter(SplitRule("kfold", folds=4), copies=np.arange(120) // 2)
+    search = clone(GridSearchCV(DummyClassifier(), {}, cv=splitter))
+    assert search.cv is not splitter
+    assert search.cv.rule == splitter.rule
+    pairs = zip(search.cv.split(features, labels), splitter.split(features, labels), strict=True)
+    for own, other in pairs:
+        assert np.array_equal(own[1], other[1])
+    assert len(search.fit(features, labels, groups=patients).cv_results_["params"]) == 1
 
 
 def test_columns_of_another_length_or_shape_are_refused(cohort):
