@@ -11,6 +11,7 @@ from mritk.errors import UsageError
 
 # What may be said of any dataset behind its name: mritk.study.data_options reads it.
 TELLING = ("patient_regex", "patients", "no_patient_ids", "rename")
+READ_BY_RUN = "'mritk run', for one, reads it behind the name of a dataset; leave it out here"
 
 # A comma counts only in front of ``name=``, so that paths and regular expressions may hold commas.
 SEPARATOR = re.compile(r",(?=[a-z_][a-z0-9_]*=)")
@@ -96,6 +97,8 @@ def read_options(
 
     known = [field.name for field in fields(schema)]
     for option in given:
+        if option in also and option not in known:
+            raise UsageError(f"{name} has no option {option!r}: {READ_BY_RUN}")
         if option not in known:
             names = [*known, *also]
             hint = meant(option, names)

@@ -17,6 +17,7 @@ from mritk.method import Method
 from mritk.plugins.loaded import reason_of
 from mritk.plugins.loading import CORE, LoadedPlugins, name_of
 from mritk.plugins.options import (
+    READ_BY_RUN,
     TELLING,
     meant,
     options_text,
@@ -86,6 +87,8 @@ class Registry(LoadedPlugins):
             member, given = split_options(name)
             if given and self._only(Dataset, member) is not None:
                 option = next(iter(given))
+                if option in TELLING:
+                    raise UnknownName(f"dataset {member} has no option {option!r}: {READ_BY_RUN}")
                 raise UnknownName(
                     f"dataset {member} has no option {option!r}; {meant(option, also)}behind its "
                     f"name may stand {', '.join(also)}"

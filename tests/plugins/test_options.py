@@ -105,3 +105,27 @@ def test_the_registry_hands_the_options_to_the_family():
     registry.register(Plugin(), Origin("toy"))
     assert registry.dataset("toy:there,slices=2").name == "toy:there,slices=2"
     assert seen == [("there", Cut(2))]
+
+
+@pytest.mark.parametrize("option", [r"patient_regex=^(p\d+)_", "patients=a.csv", "rename=x=y"])
+@pytest.mark.parametrize("name", ["toy:there", "toy:there,slices=2", "plain", "around:toy:there"])
+def test_an_option_that_only_a_run_reads_is_no_typing_error(name, option):
+    def opened(workspace):
+        return Samples((), [], Classification("ab"), abs)
+
+    class Plugin:
+        @hookimpl
+        def mritk_datasets(self):
+            yield Dataset("plain", opened)
+            yield DatasetFamily("toy", lambda member, _: [Dataset(member, opened)], options=Cut)
+            yield DatasetFamily("around", lambda inner: [inner], wraps=True)
+
+    registry = Registry()
+    registry.register(Plugin(), Origin("toy"))
+    assert registry.dataset(name)
+    with pytest.raises(UsageError) as caught:
+        registry.dataset(f"{name},{option}")
+    assert "'mritk run', for one, reads it" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(UsageError, match="did you mean patient_regex"):
+        registry.dataset(f"{name},patient_regx=x")
