@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mritk.errors import DataError
+from mritk.reading.results_folder import is_results_folder
 
 # What systems and programs leave beside data, in lower case: never data, and never mentioned.
 LITTER = frozenset(
@@ -24,7 +25,7 @@ LITTER = frozenset(
 
 @dataclass(frozen=True)
 class FileTree:
-    """A folder and what is in it, sorted by name, without litter.
+    """A folder and what is in it, sorted by name, without litter and results folders of mritk.
 
     Attributes:
         path: The folder.
@@ -96,6 +97,8 @@ def _listed(folder: Path, above: tuple[tuple[int, int], ...] | None) -> FileTree
                 continue
             path = folder / entry.name
             if _is_folder(entry):
+                if is_results_folder(path):  # made by 'mritk run' in the folder of the data
+                    continue
                 hidden = entry.name.startswith(".")
                 enter = inside is not None and not hidden
                 folders.append(_listed(path, inside) if enter else FileTree(path))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree
+from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree, list_folder
 
 # What people and programs put beside scans; left aside unless it is DICOM all the same.
 SIDE_SUFFIXES = (
@@ -26,8 +27,14 @@ def holds_dicom(folder: Path) -> bool:
     """Return whether the first files under ``folder`` are DICOM, or some of them."""
     if not folder.is_dir():
         return False
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return any(_is_dicom(path) for path in islice(files, LOOKED_AT))
+    return any(_is_dicom(path) for path in islice(_files(folder), LOOKED_AT))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for inside, folders, names in os.walk(folder):
+        folders[:] = [one.path.name for one in list_folder(Path(inside)).folders]
+        files = (Path(inside, name) for name in names if not name.startswith("."))
+        yield from (path for path in files if path.is_file())
 
 
 def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError, PassedOver, Samples, Segmentation, sha256_of
+from mritk import DataError, PassedOver, Samples, Segmentation, list_folder, sha256_of
 from mritk_folders.holes import Holes
 from mritk_folders.mask_place import refuse_masks_elsewhere
 from mritk_folders.nifti import read_affine, read_label_map, read_with_holes, spacing_of_all
@@ -42,7 +42,8 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
             elsewhere than its sequences.
     """
     endings_of_case = (*SEQUENCES.values(), MASK)
-    found = {case: [_file(case, *e) for e in endings_of_case] for case in sorted(folder.iterdir())}
+    inside = [one.path for one in list_folder(folder).folders]
+    found = {case: [_file(case, *e) for e in endings_of_case] for case in inside}
     # A case that lacks some of its files, or has them by another name, is not left out in silence.
     cases = {case: files for case, files in found.items() if any(files)}
     others = [f"{case.name}/" for case in found if case not in cases and any(case.rglob("*.nii*"))]

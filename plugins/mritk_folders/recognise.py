@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from mritk import UsageError
+from mritk import DataError, UsageError, list_folder
 from mritk_folders.kind import kind_of
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
@@ -81,14 +81,15 @@ def refuse_no_tree(path: Path) -> None:
 def _scans_without_folders(folder: Path) -> list[str]:
     """Return the names of the scans in a folder that has no other folders."""
     try:
-        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
-    except OSError:  # told when it is opened
+        found = list_folder(folder)
+    except DataError:  # told when it is opened
         return []
-    if any(child.is_dir() for child in children):
+    if any(not inner.path.name.startswith(".") for inner in found.folders):
         return []
-    return sorted(child.name for child in children if kind_of(child.name))
+    return [file.name for file in found.files if file.name[0] != "." and kind_of(file.name)]
 
 
 def _names(folder: Path) -> Iterator[str]:
-    for _, _, names in os.walk(folder):
+    for inside, folders, names in os.walk(folder):
+        folders[:] = [one.path.name for one in list_folder(Path(inside)).folders]
         yield from names

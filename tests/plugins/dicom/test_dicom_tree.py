@@ -177,3 +177,15 @@ def test_a_reader_of_the_table_that_has_gone_is_no_error(cohort, unbuffered):
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+def test_results_among_the_classes_are_no_class(cohort):
+    root = cohort()
+    before = read_collection(root)
+    for name in ("trials/x.h5", "results.h5", "explanations/x/1.nii.gz"):
+        for inside in (root, root / "none"):
+            (inside / "mritk-results" / name).parent.mkdir(parents=True, exist_ok=True)
+            (inside / "mritk-results" / name).touch()
+    after = read_collection(root)
+    assert (after.ids, after.passed_over) == (before.ids, before.passed_over)
