@@ -75,7 +75,8 @@ plugin_option = click.option(
 class UserPath(click.Path):
     """A path that may begin with ``~``, which shells leave as it is behind ``--option=``.
 
-    A file of another ending than one of ``endings`` is refused; it may have none.
+    A file of another ending than one of ``endings`` is refused; it may have none. A name that this
+    system cannot spell is that of no file.
     """
 
     def __init__(self, endings: tuple[str, ...] = (), **settings: Any) -> None:
@@ -87,7 +88,10 @@ class UserPath(click.Path):
         path = user_path(value)
         if self.endings and path.suffix and path.suffix.lower() not in self.endings:
             self.fail(f"{path.name} must end in {' or '.join(self.endings)}", param, ctx)
-        return super().convert(path, param, ctx)
+        try:
+            return super().convert(path, param, ctx)
+        except UnicodeEncodeError:  # in the command of a trial that was trained elsewhere
+            return path
 
 
 def together(*options: Option) -> Option:

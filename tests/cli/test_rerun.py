@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +151,16 @@ def test_a_command_with_a_backbone_that_its_protocol_does_not_take_still_stands(
     write_trial(record, stored)
     request = request_of(App(), record, "rerunning", trust=True)
     assert benchmark_of(request, None).protocols == ("threshold",)
+
+
+def test_results_were_called_as_this_system_can_call_none(make_record):
+    """``-o Köpfe`` where names of files are ASCII; here, half a character is no name of a file."""
+    with pytest.raises(UnicodeEncodeError):
+        Path("\ud800").stat()
+    command = ["mritk", "run", "-d", "phantom", "-o", "\ud800/results"]
+    record = make_record(provenance={"command": command})
+    request = request_of(App(), record, "rerunning", trust=True)
+    assert benchmark_of(request, None).datasets == ("phantom",)
 
 
 def test_an_unknown_trial_is_a_usage_error(mritk, tmp_path):
