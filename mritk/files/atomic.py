@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 from mritk.errors import StoreError
 from mritk.files.draft import draft_of, remove, remove_abandoned
+from mritk.files.remedy import remedy_of
 
 
 def write_whole(
     path: Path,
     content: bytes | memoryview,
-    advice: str = "free some space, or write elsewhere",
+    advice: str = "write elsewhere",
     *,
     parents: int | None = None,
 ) -> None:
@@ -24,7 +25,7 @@ def write_whole(
     Args:
         path: The file.
         content: All of it.
-        advice: What a person can do if it cannot be written.
+        advice: What a person can do where the cause cannot be mended.
         parents: See :func:`open_whole`.
 
     Raises:
@@ -34,7 +35,9 @@ def write_whole(
         with open_whole(path, parents=parents) as stream:
             stream.write(content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; {remedy_of(error)}, or {advice}"
+        ) from error
 
 
 @contextmanager

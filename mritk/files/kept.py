@@ -31,6 +31,7 @@ import numpy as np
 from mritk.errors import StoreError
 from mritk.files.atomic import sync_folder, whole_folder
 from mritk.files.draft import draft_of, remove
+from mritk.files.remedy import remedy_of
 from mritk.files.waiting import locked
 from mritk.machine.in_threads import made_in_threads
 
@@ -289,8 +290,8 @@ def _told(what: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"cannot store {what} in {folder}: {error.strerror or error}; free space, or set "
-            "MRITK_HOME (or MRITK_SCRATCH) to another disk"
+            f"cannot store {what} in {folder}: {error.strerror or error}; {remedy_of(error)}, or "
+            "set MRITK_HOME (or MRITK_SCRATCH) to another disk"
         ) from error
 
 

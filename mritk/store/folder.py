@@ -16,6 +16,7 @@ from shlex import quote
 from mritk.errors import StoreError, Unavailable, UsageError
 from mritk.files.atomic import write_whole
 from mritk.files.draft import remove
+from mritk.files.remedy import remedy_of
 from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
 from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
 from mritk.store.trial_file import ADVICE, Stored, TrialReader, TrialRecord, write_trial
@@ -30,12 +31,6 @@ FILES = ".files"
 QUARANTINE = "quarantine"
 # To read the state of one trial takes as long as to write so many lines of the index.
 WORTH_WRITING = 200
-# What to do about a folder that cannot be written, by the number of the error.
-HINTS: dict[int | None, str] = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.ENOTDIR: "move the existing file",
-}
 
 
 @dataclass(frozen=True)
@@ -109,10 +104,9 @@ class ResultsFolder:
 
     def _unwritable(self, error: OSError) -> UsageError:
         why = os.strerror(error.errno) if error.errno else str(error)
-        hint = HINTS.get(error.errno, "check its permissions")
         return UsageError(
-            f"results folder {self.path} is not writable: {why}; {hint}, or choose another with "
-            "--results"
+            f"results folder {self.path} is not writable: {why}; {remedy_of(error)}, or choose "
+            "another"
         )
 
     def trial_path(self, trial_id: str) -> Path:

@@ -55,7 +55,7 @@ TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # The first schemas with a digest of the content, and with one of the bytes.
 SEALED_SINCE, PROVEN_SINCE = 3, 4
 HDF5 = b"\x89HDF\r\n\x1a\n"
-ADVICE = "free space or choose another folder with --results. Trials already written are safe"
+ADVICE = "choose another results folder. Trials already written are safe"
 CHANGED = (
     "was modified after it was written (digest mismatch), so its numbers are not reliable; "
     "restore it, or retrain the trial"
@@ -86,7 +86,7 @@ def write_trial(record: TrialRecord, path: Path, *, parents: int | None = None) 
             ) from error
 
     try:
-        write_hdf5(path, fill, parents=parents)
+        write_hdf5(path, fill, ADVICE, parents=parents)
     except (MemoryError, OSError) as error:  # HDF5 makes either of a shortage
         raise StoreError(
             f"cannot write {path}: {one_line(error)}; free memory and repeat the command. Trials "
@@ -95,7 +95,11 @@ def write_trial(record: TrialRecord, path: Path, *, parents: int | None = None) 
 
 
 def write_hdf5(
-    path: Path, fill: Callable[[h5py.File], None], *, parents: int | None = None
+    path: Path,
+    fill: Callable[[h5py.File], None],
+    advice: str = "write elsewhere",
+    *,
+    parents: int | None = None,
 ) -> None:
     """Write an HDF5 file that ``fill`` fills, whole or not at all.
 
@@ -105,7 +109,7 @@ def write_hdf5(
     Args:
         path: The file.
         fill: Called with the open file.
-        parents: See :func:`mritk.files.atomic.open_whole`.
+        advice, parents: See :func:`mritk.files.atomic.write_whole`.
 
     Raises:
         StoreError: It cannot be written; what stood at ``path`` before still does.
@@ -113,7 +117,7 @@ def write_hdf5(
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
-    write_whole(path, seal_bytes(content.getvalue()), ADVICE, parents=parents)
+    write_whole(path, seal_bytes(content.getvalue()), advice, parents=parents)
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,7 @@ def write_view(folder: Path, scores: Sequence[Mapping[str, Any]] | None = None) 
             dtype = {"fold": np.int64, "seed": np.int64, "value": np.float64}.get(name, TEXT)
             group.create_dataset(name, data=values, dtype=dtype)
 
-    write_hdf5(folder / VIEW, fill, parents=0)
+    write_hdf5(folder / VIEW, fill, "work on a copy of the results folder", parents=0)
 
 
 def _trials_in(folder: Path) -> dict[str, str]:

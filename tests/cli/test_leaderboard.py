@@ -207,7 +207,7 @@ def test_parquet_holds_what_csv_holds(mritk, results, tmp_path):
     assert "-o FILE.parquet" in ended.err
     lost = tmp_path / "nowhere" / "board.parquet"
     ended = mritk("leaderboard", results, "--format", "parquet", "-o", lost)
-    assert f"cannot write {lost}: No such file or directory; choose another file" in ended.err
+    assert f"cannot write {lost}: No such file or directory; check that its folder" in ended.err
     assert not lost.parent.exists()
 
 

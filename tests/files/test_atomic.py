@@ -41,7 +41,7 @@ def test_writers_at_the_same_time_leave_one_whole_file(tmp_path):
 
 def test_what_cannot_be_written_is_told_with_advice(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"cannot write .*file/x: .*; buy a disk"):
+    with pytest.raises(StoreError, match=r"cannot write .*file/x: .*; move .*, or buy a disk"):
         write_whole(tmp_path / "file" / "x", b"", "buy a disk")
 
 

@@ -167,7 +167,9 @@ def test_values_that_cannot_be_stored_are_an_error_in_one_line(workspace, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_room)
-    with pytest.raises(StoreError, match=r"8 MB .* No space left on device; free space, or set"):
+    with pytest.raises(
+        StoreError, match=r"8 MB .* No space left on device; free some space, or set"
+    ):
         kept("x", lambda: (np.zeros(1_000_000), {}), workspace)
     assert folders(workspace) == []
 

@@ -63,7 +63,7 @@ def test_a_full_disk_refuses_a_trial_whole_and_keeps_the_others(small_disk, monk
     from killable_writer import record_of
 
     folder, written = ResultsFolder(small_disk / "results"), 0
-    with pytest.raises(StoreError, match=r"No space left on device; free space .* are safe"):
+    with pytest.raises(StoreError, match=r"No space left on device; free some space, .* are safe"):
         for written in range(100):
             folder.write(record_of(f"trial{written:06d}", written))
     assert 1 < written < 99

@@ -232,7 +232,9 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(make_record, pat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(StoreError, match=r"No space left.*--results"):
+    with pytest.raises(
+        StoreError, match=r"No space left.*; free some space, or choose another results"
+    ):
         write_trial(make_record(seed=2), path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["one.h5"]

@@ -1,0 +1,64 @@
+"""What mritk advises where it cannot write follows from what the system says."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from mritk.errors import StoreError
+from mritk.files.atomic import write_whole
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import write_hdf5
+from mritk.store.view import write_view
+
+CAUSES = [
+    (errno.ENOSPC, "free some space"),
+    (errno.EDQUOT, "free some space"),
+    (errno.EROFS, "make its file system writable"),
+    (errno.EACCES, "check its permissions"),
+    (errno.EIO, "check the disk"),
+]
+
+
+def refuse(monkeypatch, number):
+    def refusing(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refusing)
+
+
+@pytest.mark.parametrize(("number", "remedy"), CAUSES)
+def test_the_advice_on_every_file_follows_from_the_cause(
+    tmp_path, monkeypatch, make_record, number, remedy
+):
+    results = ResultsFolder(tmp_path)
+    results.require_writable()
+    refuse(monkeypatch, number)
+    writes = [
+        lambda: write_whole(tmp_path / "report.html", b""),
+        lambda: write_hdf5(tmp_path / "explanations.h5", lambda file: None),
+        lambda: write_view(tmp_path),
+        lambda: results.write(make_record()),
+        lambda: results.write_content("x", b""),
+    ]
+    for write in writes:
+        with pytest.raises(StoreError) as told:
+            write()
+        why, advice = str(told.value).split("; ", 1)
+        assert why.endswith(os.strerror(number))
+        assert advice.startswith(f"{remedy}, or ")
+        assert "--" not in advice, "none of these is written by one command alone"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.EISDIR, "folder"), (errno.ENOTDIR, "file"), (errno.ENOENT, "its")]
+)
+def test_what_is_in_the_way_is_named(tmp_path, number, remedy):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    place = {errno.EISDIR: "folder", errno.ENOTDIR: "file/x", errno.ENOENT: "gone/x"}[number]
+    with pytest.raises(StoreError, match=rf"{os.strerror(number)}; .*{remedy}.*, or write") as told:
+        write_whole(tmp_path / place, b"", parents=0)
+    assert told.value.__cause__.errno == number
