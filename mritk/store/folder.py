@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import tempfile
@@ -16,6 +15,7 @@ from shlex import quote
 from mritk.errors import StoreError, Unavailable, UsageError
 from mritk.files.atomic import write_whole
 from mritk.files.draft import remove
+from mritk.files.ground import ground_of, why_not_writable
 from mritk.files.remedy import remedy_of
 from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
 from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
@@ -54,6 +54,7 @@ class ResultsFolder:
             )
         if self.path.is_file():
             raise UsageError(f"{self.path} is a file, not a results folder")
+        ground_of(self.path)  # refuses a link that leads nowhere
         raise UsageError(
             f"no results folder {self.path}; to create one: mritk run --results "
             f"{quote(str(self.path))}"
@@ -75,7 +76,8 @@ class ResultsFolder:
         Where trials are stored already there may be nothing to write.
 
         Raises:
-            UsageError: A file is in the way, the name is too long, or a right is missing.
+            UsageError: A file or a link that leads nowhere is in the way, the name is too long, or
+                a right is missing.
         """
         try:
             self.path.stat()
@@ -83,11 +85,10 @@ class ResultsFolder:
             pass
         except OSError as error:
             raise self._unwritable(error) from error
-        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not place.is_dir():
-            raise self._unwritable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
-        if not (self.any() or os.access(place, os.W_OK | os.X_OK)):
-            raise self._unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        place = ground_of(self.path / TRIALS)
+        why = why_not_writable(place)
+        if why and not (place.is_dir() and self.any()):
+            raise self._unwritable(why)
 
     def require_writable(self) -> None:
         """Create the folder and try to write into it, before anything is trained.
@@ -95,6 +96,7 @@ class ResultsFolder:
         Raises:
             UsageError: It cannot be created or written.
         """
+        self.require_reachable()
         try:
             (self.path / TRIALS).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path / TRIALS) as probe:
