@@ -98,7 +98,7 @@ SCRIPT = [
     (
         "mritk run --protocol mine.toml",
         4,
-        r"'mritk show quick --toml > mine\.toml' creates a template",
+        r"to create a template: mritk show quick --toml > mine\.toml",
     ),
     ("mritk show quick --toml > mine.toml", 0, "^$"),
     ("mritk run --protocol mine.toml --fold 1", 2, "protocol mine has 1, numbered from 0$"),

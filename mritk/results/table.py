@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,6 @@ class Leaderboard:
         found = "1 trial" if one else f"{len(self.unscored)} trials"
         return (
             f"{found} in {results} learned from unlabelled data and {'has' if one else 'have'} no "
-            f"scores to rank; 'mritk show {self.unscored[0][:8]} --results {results}' shows "
-            f"{'it' if one else 'one'}"
+            f"scores to rank; to see {'it' if one else 'one'}: mritk show {self.unscored[0][:8]} "
+            f"--results {quote(str(results))}"
         )

@@ -40,8 +40,8 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
     path = user_path(name)
     if not path.is_file():
         raise Unavailable(
-            f"no protocol file {name}; 'mritk list protocols' lists built-in ones, and 'mritk "
-            f"show quick --toml > {quote(name)}' creates a template"
+            f"no protocol file {name}; 'mritk list protocols' lists built-in ones; to create a "
+            f"template: mritk show quick --toml > {quote(name)}"
         )
     source = TomlText.of_file(path)
     return read_protocol(path.stem, source, registry.method, changes)

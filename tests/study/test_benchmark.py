@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
 
-from mritk.errors import ProtocolError, UsageError
+from mritk.errors import ProtocolError, Unavailable, UsageError
 from mritk.plugins.registry import Registry
 from mritk.protocol.tomltext import TomlText
-from mritk.study.benchmark import Benchmark
+from mritk.study.benchmark import Benchmark, find_protocol
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,12 @@ def test_nor_by_the_options_of_a_run(mritk, tmp_path):
         ended = mritk("run", *asked, "-o", tmp_path / "results")
         assert (ended.code, "would change nothing" in ended.err) == (2, True)
         assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["own.toml", "prötokoll 🙂.toml", "it's.toml"])
+def test_the_command_that_makes_a_missing_protocol_can_be_typed_as_it_stands(tmp_path, name):
+    path = str(tmp_path / name)
+    with pytest.raises(Unavailable) as told:
+        find_protocol(path, Registry())
+    command = str(told.value).partition("to create a template: ")[2]
+    assert shlex.split(command) == ["mritk", "show", "quick", "--toml", ">", path]
