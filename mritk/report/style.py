@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +58,21 @@ LONGEST, TITLE_WIDTH, INCHES = 44, 30, 0.075
 LINE = 0.19  # inches that a line of a legend takes
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in this style, and with any name: a page has fonts for what matplotlib's own lacks."""
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
+
+
 def panels(
     count: int, *, columns: int = 3, width: float = 2.6, height: float = 2.6
 ) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure of ``count`` panels of this size in inches, a few in each row."""
     across = max(1, min(columns, count))
     down = -(-count // across)
-    with rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(width * across, height * down), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).ravel()
     for unused in axes[count:]:
@@ -164,7 +174,7 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     _make_visible(figure)
     no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending)
     try:
-        with rc_context(STYLE):
+        with styled():
             figure.savefig(path, dpi=dpi, facecolor="white", metadata=no_date)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
@@ -187,7 +197,7 @@ def inline_svg(figure: Figure, prefix: str, label: str) -> str:
 
     _make_visible(figure)
     out = io.StringIO()
-    with rc_context(STYLE):
+    with styled():
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -11,7 +10,7 @@ from matplotlib.image import AxesImage
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.report.scored import drawn_rows, rows_note
-from mritk.report.style import STYLE, legend_below, panels, short, title_of, width_of
+from mritk.report.style import legend_below, panels, short, styled, title_of, width_of
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3
@@ -28,7 +27,7 @@ def confusion(table: Table) -> Figure:
         raise UsageError(f"{table.task.kind} has no confusion matrix")
     names, rows = [short(name) for name in table.task.classes], drawn_rows(table)
     side, names_take = 0.8 + 0.42 * len(names), width_of(names)
-    with rc_context(STYLE):
+    with styled():
         shown = rows[:MOST]
         figure, axes = panels(
             len(shown), columns=COLUMNS, width=side + 0.4, height=side + 0.7 * names_take

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
 from mritk.report.labels import label_points
-from mritk.report.style import COLOURS, INK, STYLE, axis_label, legend_below, panels, short
+from mritk.report.style import COLOURS, INK, axis_label, legend_below, panels, short, styled
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Table
 
@@ -45,7 +44,7 @@ def cost(table: Table, metric: Metric) -> Figure:
         raise UsageError(
             f"{metric.label} is undefined for all rows with a cost, so there is no plot"
         )
-    with rc_context(STYLE):
+    with styled():
         figure, (axes,) = panels(1, width=7.0, height=4.2)
         front = _front([(x, y) for x, y, _ in points], column, metric)
         (line,) = axes.plot(*zip(*front, strict=True), color=INK, lw=1, ls="--", zorder=1)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
@@ -17,13 +16,13 @@ from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
 from mritk.report.style import (
     RULE,
-    STYLE,
     axis_label,
     colour,
     dash,
     legend_below,
     panels,
     short,
+    styled,
     title_of,
 )
 from mritk.results.row_keys import named_alike
@@ -77,7 +76,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     for table, protocol in zip(tables, protocols, strict=True):
         by_dataset[table.keys["dataset"]].append((protocol[key], table))
     names = sorted({row.name for table in tables for row in table.rows if row.trials})
-    with rc_context(STYLE):
+    with styled():
         figure, axes = panels(len(by_dataset), columns=2, width=3.4, height=2.8)
         for panel, (dataset, found) in zip(axes, sorted(by_dataset.items()), strict=True):
             found.sort(key=lambda pair: value_order(key, pair[0]))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,12 +19,12 @@ from mritk.lazy_import import lazy
 from mritk.report.scored import drawn_rows, rows_note
 from mritk.report.style import (
     INK,
-    STYLE,
     colour,
     dash,
     legend_below,
     panels,
     short,
+    styled,
     title_of,
 )
 from mritk.results.table import Table
@@ -67,7 +66,7 @@ def _curves(table: Table, kind: Kind) -> Figure:
     if not task.classes:
         raise UsageError(f"{task.kind} has no ROC or precision–recall curve")
     rows = drawn_rows(table)
-    with rc_context(STYLE):
+    with styled():
         shown = rows[:MOST]
         figure, axes = panels(len(task.classes), columns=COLUMNS, width=2.6, height=2.5)
         lines: dict[str, Line2D] = {}

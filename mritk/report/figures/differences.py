@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.metric import Metric
-from mritk.report.style import STYLE, legend_below, panels, short, width_of
+from mritk.report.style import legend_below, panels, short, styled, width_of
 from mritk.results.table import Table
 
 FRAMED = "Framed: significant at 5 % (Holm)."
@@ -41,7 +40,7 @@ def differences(table: Table, metric: Metric) -> Figure:
         raise UsageError(f"there are no differences in {metric.label} to draw")
     largest = float(np.nanmax(np.abs(values)))
     side, names_take = 1.8 + 0.62 * len(names), width_of(names)
-    with rc_context(STYLE):
+    with styled():
         figure, (axes,) = panels(1, width=side + names_take, height=side - 1 + names_take)
         scale = largest or 1.0
         image = axes.imshow(values, cmap="PuOr", vmin=-scale, vmax=scale)

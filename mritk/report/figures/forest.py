@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,11 +12,11 @@ from mritk.report.chance import chance_of
 from mritk.report.style import (
     COLOURS,
     INK,
-    STYLE,
     axis_label,
     legend_below,
     panels,
     short,
+    styled,
     width_of,
 )
 from mritk.results.columns import cell_text
@@ -40,7 +39,7 @@ def forest(table: Table, metric: Metric) -> Figure:
     if not rows:
         raise UsageError(f"{metric.label} is undefined for all rows, so there is no plot")
     tied = metric is table.metrics[0] and len([row for row in rows if row.tie]) > 1
-    with rc_context(STYLE):
+    with styled():
         width, height = 5.6 + width_of(row.name for row in rows), 1.1 + 0.28 * max(2, len(rows))
         figure, (axes,) = panels(1, width=width, height=height)
         told = [cell_text(row.cells[metric.name], row.marks) for row in rows]

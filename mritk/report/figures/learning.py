@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mritk.errors import UsageError
-from mritk.report.style import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
+from mritk.report.style import COLOURS, INK, legend_below, panels, rest_note, styled, title_of
 from mritk.results.table import Table
 from mritk.store.record import TrialRecord
 
@@ -35,7 +34,7 @@ def learning(table: Table) -> Figure:
     ]
     if not rows:
         raise UsageError("no trial has an epoch history, so there are no learning curves")
-    with rc_context(STYLE):
+    with styled():
         shown = rows[:MOST]
         figure, axes = panels(len(shown), columns=COLUMNS, height=2.2)
         kinds: dict[str, Line2D] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
 from mritk.report.scored import drawn_rows, rows_note
-from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, title_of
+from mritk.report.style import COLOURS, RULE, legend_below, panels, styled, title_of
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3
@@ -31,7 +30,7 @@ def reliability(table: Table) -> Figure:
     if not table.task.classes:
         raise UsageError(f"{table.task.kind} has no reliability diagram")
     rows = drawn_rows(table)
-    with rc_context(STYLE):
+    with styled():
         shown = rows[:MOST]
         figure, axes = panels(len(shown), columns=COLUMNS)
         kinds: dict[str, Line2D | BarContainer] = {}
