@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -9,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from mritk.errors import Unavailable, UsageError
+from mritk.errors import ProtocolError, Unavailable, UsageError
 from mritk.files.user_path import user_path
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
@@ -22,6 +23,8 @@ from mritk.text.listed import listed
 # What ``mritk run`` compares where nothing else is named.
 USUAL = "quickstart"
 SEEDS = 2**63  # a trial file holds numbers below it
+# Options of the command line that are keys of a file, too.
+TELLS_PATIENTS = re.compile("--(patient-regex|patients|no-patient-ids)(?= )")
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
@@ -82,10 +85,16 @@ class Benchmark:
         """Read a benchmark from a TOML text whose keys are the attributes of this class.
 
         Raises:
-            ProtocolError: It has an unknown key, a value of the wrong type, no seed, or a seed
-                that a trial file cannot hold.
+            ProtocolError: It has an unknown key, a value of the wrong type, no seed, a seed that a
+                trial file cannot hold, or tells patients in a wrong way, or in two.
         """
-        benchmark = source.into(cls, source.parse())
+        try:
+            benchmark = source.into(cls, source.parse())
+        except ProtocolError:
+            raise
+        except UsageError as error:  # it speaks of options of the command line
+            message = TELLS_PATIENTS.sub(lambda found: found[1].replace("-", "_"), str(error))
+            raise source.error(("data",), message, (message.partition(" ")[0],)) from error
         if not benchmark.seeds:
             raise source.error(("seeds",), "it is empty, so nothing would be trained; name a seed")
         for position, seed in enumerate(benchmark.seeds):

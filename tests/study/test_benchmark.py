@@ -89,3 +89,19 @@ def test_the_command_that_makes_a_missing_protocol_can_be_typed_as_it_stands(tmp
         find_protocol(path, Registry())
     command = str(told.value).partition("to create a template: ")[2]
     assert shlex.split(command) == ["mritk", "show", "quick", "--toml", ">", path]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('patient_regex = "("', r"line 3: data: patient_regex '\(' is not a valid regular"),
+        ('patients = "p.csv"\npatient_regex = "a"', "line 4: data: patient_regex and patients are"),
+        ('patients = "p.csv"\nno_patient_ids = true', "line 3: data: patients and no_patient_ids"),
+        ("patient_regexp = 1", "line 3: data.patient_regexp: unknown key"),
+    ],
+)
+def test_patients_told_wrongly_are_refused_by_line_and_key(lines, told):
+    text = TomlText(f'backbones = ["tiny"]\n[data]\n{lines}\n', "b.toml")
+    with pytest.raises(ProtocolError, match=rf"^b\.toml, {told}") as caught:
+        Benchmark.from_text(text)
+    assert "--" not in str(caught.value)
