@@ -38,7 +38,7 @@ class BackboneUnderTest(UnderTest[Backbone]):
         """Build the network anew."""
         import torch
 
-        from mritk.model.anew import copy_buffers
+        from mritk.model.anew import separate_buffers
 
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
@@ -50,7 +50,7 @@ class BackboneUnderTest(UnderTest[Backbone]):
                 raise Defect(f"it cannot be built: {type(error).__name__}: {error}") from error
         if not isinstance(network, torch.nn.Module):
             raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
-        copy_buffers(network)
+        separate_buffers(network)
         return network
 
     @cached_property

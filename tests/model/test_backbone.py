@@ -237,3 +237,59 @@ class CountsItsPasses(nn.Module):
 def test_a_network_that_counts_its_passes_breaks_no_promise(workspace):
     verdicts = inspect_backbone(backbone(CountsItsPasses, summary="a count"), workspace)
     assert [one for one in verdicts if one.state == "failed"] == []
+
+
+def test_a_buffer_that_a_network_holds_elsewhere_too_gets_the_weights(workspace, tmp_path):
+    class Holds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(3, 1, 1))
+            self.held = [self.mean]
+
+        def forward(self, batch):
+            return (batch - self.held[0]).mean((2, 3))
+
+    torch.save({"mean": torch.full((3, 1, 1), 5.0)}, tmp_path / "w.pt")
+    weights = Weights("net", "w", locate=lambda workspace: tmp_path / "w.pt")
+    for seed in range(2):
+        network = load_backbone(Backbone(backbone(Holds).architecture, weights), workspace, seed)
+        found = network.network(torch.ones(1, 3, 16, 16))
+        assert torch.equal(found, torch.full((1, 3), -4.0))
+
+
+def test_a_constant_that_an_earlier_network_loaded_weights_into_is_as_it_was(workspace, tmp_path):
+    mean = torch.zeros(3, 1, 1)
+
+    class Shares(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", mean[:])  # another tensor of the same memory
+
+        def forward(self, batch):
+            return (batch - self.mean).mean((2, 3))
+
+    made = backbone(Shares)
+    torch.save({"mean": torch.full((3, 1, 1), 5.0)}, tmp_path / "w.pt")
+    weights = Weights("net", "w", locate=lambda workspace: tmp_path / "w.pt")
+    batch = torch.ones(1, 3, 16, 16)
+    for one, value in ((Backbone(made.architecture, weights), -4), (made, 1), (made, 1)):
+        found = load_backbone(one, workspace, 0).network(batch)
+        assert torch.equal(found, torch.full((1, 3), float(value)))
+
+
+def test_a_constant_that_a_network_holds_elsewhere_too_is_refused_to_another(workspace):
+    mean = torch.zeros(3, 1, 1)
+
+    class HoldsConstant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", mean)
+            self.held = {"mean": mean}
+
+        def forward(self, batch):
+            return (batch - self.held["mean"]).mean((2, 3))
+
+    made = backbone(HoldsConstant)
+    load_backbone(made, workspace, 0)
+    with pytest.raises(MritkError, match="returned held, a buffer of an earlier network, too"):
+        load_backbone(made, workspace, 1)
