@@ -64,8 +64,8 @@ def test_a_missing_label_or_patient_is_none(text: str, put, open_) -> None:
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones(put, registry) -> None:
-    with pytest.raises(UsageError, match="did you mean patient"):
-        registry.dataset(f"hf:{NAME},patients=x")
+    with pytest.raises(UsageError, match=r"did you mean patient[?]"):
+        registry.dataset(f"hf:{NAME},patint=x")
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../secret.png", "https://example.org/x.png"])
