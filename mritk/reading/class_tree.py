@@ -19,7 +19,7 @@ from mritk.reading.layouts import (
 )
 from mritk.reading.parts import SPLITS, part_of
 from mritk.reading.passed_over import PassedOver
-from mritk.reading.retest import folders_of_retested, parts_in
+from mritk.reading.retest import are_of_retest_study, parts_in
 from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
 from mritk.reading.spelling import canonical_name, composed, first_alike
 
@@ -176,7 +176,8 @@ def _of_named(
     classes: Set[str],
     part: str = "",
     own: ScanFolder | None = None,
-    retested: Set[str] = frozenset(),
+    *,
+    of_study: bool = False,
 ) -> Iterator[ClassFile]:
     """Yield the scans of the folders named ``classes``; parts are around or inside of them.
 
@@ -185,17 +186,19 @@ def _of_named(
         classes: The names, in the Unicode form NFC.
         part: The part that ``folder`` lies in.
         own: The folder of the class that ``folder`` lies in.
-        retested: As in :func:`mritk.reading.retest.parts_in`.
+        of_study: As in :func:`mritk.reading.retest.parts_in`.
     """
     if own:
         yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
-    inside = folders_of_retested(folder.folders) if own else frozenset()  # else they may be classes
-    for child, called in parts_in(folder, retested):
+    # Outside of a class, they may be classes themselves.
+    are_of_study = own is not None and are_of_retest_study(folder.folders)
+    for child, called in parts_in(folder, of_study=of_study):
         if own and child in folder.mask_folders:
             continue
         is_class = not own and composed(child.name) in classes
         of_child = part or ("" if is_class else called or "")
-        yield from _of_named(child, classes, of_child, child if is_class else own, inside)
+        within = child if is_class else own
+        yield from _of_named(child, classes, of_child, within, of_study=are_of_study)
 
 
 def _of_layout(layout: Layout) -> Iterator[ClassFile]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mritk.errors import DataError
 from mritk.reading.parts import part_of
-from mritk.reading.retest import folders_of_retested, parts_in
+from mritk.reading.retest import are_of_retest_study, parts_in
 from mritk.reading.scan_tree import ScanFolder, Scans
 from mritk.reading.spelling import canonical_name
 
@@ -264,22 +264,22 @@ def _refuse_mixed_with_a_part(layout: Layout, folders: Sequence[ScanFolder]) -> 
 
 
 def parts_around_images(
-    folder: ScanFolder, part: ScanFolder | None = None, retested: Set[str] = frozenset()
+    folder: ScanFolder, part: ScanFolder | None = None, *, of_study: bool = False
 ) -> Iterator[ScanFolder | None]:
     """Yield the outermost folder called as a part, or None, around each folder of images.
 
     Args:
         folder: The folder of a class, or one inside of it.
         part: The outermost around ``folder``.
-        retested: As in :func:`mritk.reading.retest.parts_in`.
+        of_study: As in :func:`mritk.reading.retest.parts_in`.
     """
     if folder.scans:
         yield part
-    inside = folders_of_retested(folder.folders)
-    for child, called in parts_in(folder, retested):
+    are_of_study = are_of_retest_study(folder.folders)
+    for child, called in parts_in(folder, of_study=of_study):
         if child not in folder.mask_folders:
             own = child if called else None
-            yield from parts_around_images(child, part or own, inside)
+            yield from parts_around_images(child, part or own, of_study=are_of_study)
 
 
 def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:

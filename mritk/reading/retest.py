@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 
 from mritk.reading.parts import part_of
 from mritk.reading.scan_tree import ScanFolder
 from mritk.reading.spelling import canonical_name
 
+TWO_SCANS = frozenset({"test", "retest"})
+
 
 def parts_in(
-    folder: ScanFolder, retested: Set[str] = frozenset()
+    folder: ScanFolder, *, of_study: bool = False
 ) -> Iterator[tuple[ScanFolder, str | None]]:
     """Yield the folders in ``folder``, each with the part that it is called as.
 
-    ``test`` is none beside ``retest``, unless another part is there, too. Nor is it in a folder
-    without scans and with no other folders than ``retested``: that of a patient who did not come
-    again.
+    ``test`` is none beside ``retest``, unless another part is there, too. Nor is it in the folder
+    of a patient of a test–retest study who did not come again.
 
     Args:
         folder: Where to look.
-        retested: The :func:`folders_of_retested` among ``folder`` and those beside it; empty if
-            these are no patients.
+        of_study: Whether ``folder`` is one of the :func:`are_of_retest_study`.
     """
     names = _names(folder)
-    two_scans = _are_two_scans(names) or (not folder.scans and names <= retested)
+    parts = {part_of(name) for name in names}
+    two_scans = of_study or (names >= TWO_SCANS and parts.isdisjoint({"train", "val"}))
     for child in folder.folders:
         is_scan = two_scans and canonical_name(child.name) == "test"
         yield child, None if is_scan else part_of(child.name)
 
 
-def folders_of_retested(patients: Sequence[ScanFolder]) -> frozenset[str]:
-    """Return how folders in those patients are called that have both ``test`` and ``retest``.
+def are_of_retest_study(folders: Sequence[ScanFolder]) -> bool:
+    """Return whether those are folders of patients with ``test`` and ``retest``, or one of them.
 
-    None are if any of ``patients`` has a training or validation part: then ``test`` may be one.
+    One patient has both, and none has anything else: beside ``dev``, say, or beside images of no
+    such folder, ``test`` may be the official part.
     """
-    each = [_names(patient) for patient in patients]
-    if _besides_test(frozenset().union(*each)):
-        return frozenset()
-    return frozenset().union(*filter(_are_two_scans, each))
-
-
-def _are_two_scans(names: Set[str]) -> bool:
-    return {"test", "retest"} <= names and not _besides_test(names)
-
-
-def _besides_test(names: Set[str]) -> bool:
-    return not {"train", "val"}.isdisjoint(map(part_of, names))
+    each = [_names(folder) for folder in folders]
+    return (
+        TWO_SCANS in each
+        and all(names <= TWO_SCANS for names in each)
+        and not any(folder.scans for folder in folders)
+    )
 
 
 def _names(folder: ScanFolder) -> frozenset[str]:

@@ -15,7 +15,6 @@ STUDIES = {
     "patients": in_folders(PATIENTS, SCANS),
     "parts above": in_folders(in_folders(("train", "test"), PATIENTS), SCANS),
     "other spellings": in_folders(PATIENTS, ("Test", "Re-Test")),
-    "further scans": in_folders(PATIENTS, (*SCANS, "later")),
     "sites": in_folders(in_folders(in_folders("ab", ("s1", "s2")), ("p1", "p2")), SCANS),
     "series": in_folders(in_folders(PATIENTS, SCANS), ("flair", "dwi")),
 }
@@ -51,6 +50,11 @@ def test_a_patient_who_did_not_come_again_takes_nothing_from_the_others(tree, st
         ("a/p2/test", "a/p2/train", "b"),
         ("a/p2/train", "b"),
         ("a/p2/x/test", "b"),
+        ("a/p1/dev", "a/p2/dev", "a/p2/test", "b"),  # as in all patients, of whom one came again
+        ("a/p2/dev", "a/p2/test", "b"),
+        ("a/p1/dev", "a/p2/test", "b"),
+        ("a/p2/dev", "a/p3/test", "b"),
+        ("a/p2", "a/p3/test", "b"),
     ],
     ids=", ".join,
 )
