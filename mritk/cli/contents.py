@@ -26,7 +26,7 @@ def contents_of(record: Dataset, typed: str, workspace: Workspace) -> dict[str, 
         typed: Its name as a person gave it.
         workspace: An offline one; what would first be generated or unpacked is not opened, either.
     """
-    from mritk.study.opening import open_samples
+    from mritk.study.one_dataset import read_samples
 
     get = f"'mritk fetch -d {quote(typed)}'"
     path = typed.partition(",")[0].partition(":")[2]
@@ -35,7 +35,7 @@ def contents_of(record: Dataset, typed: str, workspace: Workspace) -> dict[str, 
     try:
         if not _is_there(record, workspace):
             return {"not_read": f"not generated yet; {get} generates it"}
-        return _counts(open_samples(record, workspace))
+        return _counts(read_samples(record, workspace))
     except MritkError as error:
         return {"not_read": str(error)}
 

@@ -12,24 +12,20 @@ from typing import TypeVar
 import mritk.reading
 from mritk.audit.image_index import ImageIndex
 from mritk.data.join import join, rename_classes
-from mritk.data.one_name import (
-    require_distinct_classes,
-    with_composed_classes,
-    with_one_spelling,
-)
-from mritk.data.patients import PatientRule, require_patients, with_patients
+from mritk.data.one_name import require_distinct_classes
+from mritk.data.patients import PatientRule, require_patients
 from mritk.data.samples import Samples
-from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
+from mritk.errors import DataError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
 from mritk.images.identified import array_digests, identified
-from mritk.plugins.loaded import check_command, reason_of
 from mritk.plugins.options import split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.spelling import composed
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.study.data_options import DataOptions, NamedDataset
+from mritk.study.one_dataset import open_samples, with_told_patients
 from mritk.study.path_hint import hinted
 
 Found = TypeVar("Found")
@@ -195,7 +191,7 @@ def _read(
     named, records = named_datasets(name, registry), find_datasets(name, registry, instructions)
     parts = [
         instructed(
-            partial(hinted, partial(_open_one, record, workspace), one.asked, registry),
+            partial(hinted, partial(open_samples, record, workspace), one.asked, registry),
             one.name,
             instructions,
         )
@@ -220,7 +216,7 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
     told = replace(options, rename={o: new for o, new in rename.items() if o in read.classes})
     if len(records) == 1:
         rule = named[0].told.rule if named[0].tells_patients else options.rule
-        samples = _told(parts[0], rule, named[0].name)
+        samples = with_told_patients(parts[0], rule, named[0].name)
         return Opened(records[0], samples, reader, told, rule)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
@@ -235,36 +231,6 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
     admitted = options.no_patient_ids or all(one.told.no_patient_ids for one in named)
     rule = PatientRule(none=True) if admitted else options.rule
     return Opened(record, samples, reader, told, rule)
-
-
-def open_samples(record: Dataset, workspace: Workspace) -> Samples:
-    """Open a dataset; what its plugin raises by mistake becomes one line that names the plugin.
-
-    Raises:
-        HookError: The plugin raised something that is not meant for a person.
-        MritkError: What the plugin says.
-    """
-    try:
-        return record.open(workspace)
-    except MritkError:
-        raise
-    except Exception as error:
-        raise HookError(
-            f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "
-            f"{check_command(record.name, record.origin, record.open)}"
-        ) from error
-
-
-def _open_one(record: Dataset, workspace: Workspace) -> Samples:
-    samples = open_samples(record, workspace)
-    if not len(samples):
-        raise DataError(f"dataset {record.name} has no samples")
-    return with_composed_classes(samples)
-
-
-def _told(samples: Samples, rule: PatientRule, name: str) -> Samples:
-    return with_one_spelling(with_patients(samples, rule, name), name)
 
 
 def _renamed(samples: Samples, rename: Mapping[str, str]) -> Samples:
@@ -289,7 +255,7 @@ def _joined(
     if not rule.table:
         for_all = [rule if lacks or not any(lacking) else PatientRule() for lacks in lacking]
         told = [
-            _told(part, has or rule_of_all, label)
+            with_told_patients(part, has or rule_of_all, label)
             for part, has, rule_of_all, label in zip(parts, own, for_all, names, strict=True)
         ]
         return join(list(zip(names, told, strict=True)), name)
@@ -299,7 +265,7 @@ def _joined(
             f"--patients: some of {name} have patient ids already; specify those of the others by "
             "PREFIX:PATH,patients=FILE.csv"
         )
-    return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
+    return with_told_patients(join(list(zip(names, parts, strict=True)), name), rule, name)
 
 
 def require_told_patients(opened: Opened, rules: Sequence[SplitRule]) -> None:

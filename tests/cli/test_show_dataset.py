@@ -14,8 +14,8 @@ from tests.cli.test_fetch import PLUGIN
 def contents(mritk, tmp_path):
     (tmp_path / "states.py").write_text(PLUGIN)
 
-    def contents(name):
-        ended = mritk("show", "-p", tmp_path / "states.py", name, "--json")
+    def contents(name, plugin=tmp_path / "states.py"):
+        ended = mritk("show", "-p", plugin, name, "--json")
         assert ended.code == 0, ended.err
         return json.loads(ended.out)["dataset"]["contents"]
 
@@ -80,3 +80,43 @@ def test_nothing_is_generated_unpacked_or_downloaded(contents, images, own_home,
     (own_home / "made").mkdir(parents=True)
     (own_home / "made" / "count").touch()
     assert contents("generated")["samples"] == 6
+
+
+SPELLINGS = """
+from mritk import Classification, Dataset, Samples, hookimpl
+
+
+def made(*patients):
+    task = Classification(("b", "e\u0301", "\xe9"))
+    sites = ["s 1", "S1", "s2", "N/A"]
+    targets = [1, 0, 2, 0]
+    return Samples(list("1234"), targets, task, None, patients=patients, sites=sites)
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("variants", lambda _: made("p1", "P1", "p-2", "p 2"))
+    yield Dataset("nameless", lambda _: made("p1", "P1", "p-2", "NaN"))
+    yield Dataset("empty", lambda _: Samples([], [], Classification(("a", "b")), None))
+"""
+
+
+@pytest.fixture
+def spellings(tmp_path):
+    (tmp_path / "spellings.py").write_text(SPELLINGS)
+    return tmp_path / "spellings.py"
+
+
+def test_names_of_several_spellings_are_counted_as_a_run_has_them(mritk, contents, spellings):
+    found = contents("variants", spellings)
+    assert (found["samples"], found["patients"], found["sites"]) == (4, 2, 2)
+    assert found["classes"] == {"b": 2, "\xe9": 2}
+    assert "4 samples of 2 patients" in mritk("fetch", "-d", "variants", "-p", spellings).out
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("nameless", "patient 'NaN', which stands for a missing value"), ("empty", "has no samples")],
+)
+def test_what_a_run_refuses_is_not_counted(contents, spellings, name, why):
+    assert why in contents(name, spellings)["not_read"]

@@ -1,0 +1,49 @@
+"""Open one dataset as a run does."""
+
+from __future__ import annotations
+
+from mritk.data.one_name import with_composed_classes, with_one_spelling
+from mritk.data.patients import PatientRule, with_patients
+from mritk.data.samples import Samples
+from mritk.errors import DataError, HookError, MritkError
+from mritk.files.workspace import Workspace
+from mritk.plugins.loaded import check_command, reason_of
+from mritk.records import Dataset
+
+
+def read_samples(record: Dataset, workspace: Workspace) -> Samples:
+    """Return the samples of a run that is told nothing of their patients and classes.
+
+    Raises:
+        DataError: It has no samples, or a patient stands for a missing value.
+        HookError, MritkError: See :func:`open_samples`.
+    """
+    return with_told_patients(open_samples(record, workspace), PatientRule(), record.name)
+
+
+def open_samples(record: Dataset, workspace: Workspace) -> Samples:
+    """Open a dataset; what its plugin raises by mistake becomes one line that names the plugin.
+
+    Raises:
+        DataError: It has no samples.
+        HookError: The plugin raised something that is not meant for a person.
+        MritkError: What the plugin says.
+    """
+    try:
+        samples = record.open(workspace)
+    except MritkError:
+        raise
+    except Exception as error:
+        raise HookError(
+            f"dataset {record.name} of {record.origin} cannot be opened: "
+            f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "
+            f"{check_command(record.name, record.origin, record.open)}"
+        ) from error
+    if not len(samples):
+        raise DataError(f"dataset {record.name} has no samples")
+    return with_composed_classes(samples)
+
+
+def with_told_patients(samples: Samples, rule: PatientRule, name: str) -> Samples:
+    """Return the samples with the patients that ``rule`` tells, and one spelling for each name."""
+    return with_one_spelling(with_patients(samples, rule, name), name)
