@@ -9,18 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mritk.errors import DataError
+from mritk.reading.litter import is_litter
 from mritk.reading.results_folder import is_results_folder
-
-# What systems and programs leave beside data, in lower case: never data, and never mentioned.
-LITTER = frozenset(
-    {
-        *(".ds_store", ".localized", ".spotlight-v100", ".trashes", ".fseventsd", "__macosx"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
-        *(".directory", ".trash", "lost+found", "@eadir"),
-        *(".git", ".gitignore", ".gitattributes", ".gitkeep", ".gitmodules", ".datalad", ".svn"),
-        ".ipynb_checkpoints",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -44,16 +34,6 @@ class FileTree:
         yield self
         for folder in self.folders:
             yield from folder.walk()
-
-
-def is_litter(name: str) -> bool:
-    """Whether systems or programs left a file or folder of this name, so that it is no data.
-
-    >>> is_litter("Thumbs.db"), is_litter("._scan1.png"), is_litter("scan1.png")
-    (True, True, False)
-    """
-    lower = name.lower()
-    return lower in LITTER or lower.startswith("._") or lower.endswith(".nfo")
 
 
 def list_tree(folder: Path) -> FileTree:

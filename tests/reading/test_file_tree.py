@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mritk import DataError, PassedOver, list_folder, list_tree
-from mritk.reading.file_tree import is_litter
+from mritk.reading.litter import is_litter
 
 
 @pytest.fixture

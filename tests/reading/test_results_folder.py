@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mritk import list_folder, list_tree
-from mritk.reading.results_folder import BESIDE, ENDING, TRIALS, is_results_folder
+from mritk.reading import results_folder
+from mritk.reading.results_folder import BESIDE, ENDING, SUBFOLDER, TRIALS, is_results_folder
 from mritk.store import claims, index_file, places, view
 from mritk.store.folder import ResultsFolder
 
@@ -19,7 +20,7 @@ def put(folder, *names):
 
 def test_files_of_results_are_known_by_the_names_that_they_are_stored_by():
     assert {view.VIEW, index_file.INDEX, claims.CLAIMS} == BESIDE
-    assert (places.TRIALS, places.ENDING) == (TRIALS, ENDING)
+    assert (places.TRIALS, places.ENDING, places.SUBFOLDER) == (TRIALS, ENDING, SUBFOLDER)
 
 
 def test_a_results_folder_is_known_from_its_first_moment_to_its_end(tmp_path, make_record):
@@ -37,6 +38,28 @@ def test_a_results_folder_is_known_from_its_first_moment_to_its_end(tmp_path, ma
     assert is_results_folder(results.path)
 
 
+@pytest.mark.parametrize("beside", [(), ("results.h5",)])
+def test_trials_may_lie_in_sub_folders_and_beside_what_is_no_data(
+    tmp_path, monkeypatch, make_record, beside
+):
+    results = ResultsFolder(tmp_path / "results")
+    results.write(make_record(seed=1))
+    monkeypatch.setattr(places, "FLAT", 1)
+    results.write(make_record(seed=2))
+    assert list((results.path / TRIALS).glob(f"*/*{ENDING}"))
+    put(results.path / TRIALS, ".x.h5.pc-1-ab.tmp", "ab/.x.h5.pc-1-ab.tmp", "Thumbs.db", "._x.h5")
+    put(results.path, *beside)
+    assert is_results_folder(results.path)
+
+
+def test_of_many_trials_a_few_names_are_read(tmp_path, monkeypatch):
+    root = put(tmp_path, *(f"trials/ab/{number}.h5" for number in range(150)), "results.h5")
+    read = []
+    monkeypatch.setattr(results_folder, "is_litter", read.append)
+    assert is_results_folder(root)
+    assert 100 <= len(read) <= 102
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -46,6 +69,11 @@ def test_a_results_folder_is_known_from_its_first_moment_to_its_end(tmp_path, ma
         ("trials/1.h5", "trials/1.png"),
         ("trials/1.h5", "tests/1.h5"),
         ("results.h5", "trials.index"),
+        ("trials/1.png", "claims/1.png", "scans/1.png"),
+        ("trials/1.h5", "trials/1.png", "results.h5"),
+        ("trials/AD/1.png", "trials/CN/1.png", "claims/1.png"),
+        ("trials/ab/cd/1.h5", "claims/1.png"),
+        ("trials/sub-1/1.h5", "claims/1.png"),
     ],
 )
 def test_a_class_of_scans_is_none_though_its_folders_be_called_alike(tmp_path, names):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mritk import DataError, Scans, Unavailable, class_tree
-from mritk.reading.file_tree import is_litter
+from mritk.reading.litter import is_litter
 from mritk.reading.suffixes import IMAGE_SUFFIXES
 from mritk_folders.kind import Kind, kind_of
 from mritk_folders.tree import read_tree
