@@ -41,8 +41,10 @@ def contents_of(record: Dataset, typed: str, workspace: Workspace) -> dict[str, 
 
 
 def _is_there(record: Dataset | None, workspace: Workspace) -> bool:
+    from mritk.study.one_dataset import is_generated
+
     while record is not None:
-        if record.is_generated is not None and not record.is_generated(workspace):
+        if not is_generated(record, workspace):
             return False
         record = record.inner
     return True

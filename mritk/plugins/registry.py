@@ -299,7 +299,7 @@ class Registry(LoadedPlugins):
             self._unknown(noun, name, [f"{family.opening}{known}" for known in family.members()])
         except MritkError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = reason_of(error, f"hook mritk_{noun}s")
             raise HookError(f"{name} of {family.origin} cannot be resolved: {reason}") from error
 

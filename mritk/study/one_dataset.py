@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
 from mritk.data.one_name import with_composed_classes, with_one_spelling
 from mritk.data.patients import PatientRule, with_patients
 from mritk.data.samples import Samples
@@ -29,19 +33,39 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
         HookError: The plugin raised something that is not meant for a person.
         MritkError: What the plugin says.
     """
-    try:
+    with _plugin_of(record):
         samples = record.open(workspace)
+    if not len(samples):
+        raise DataError(f"dataset {record.name} has no samples")
+    return with_composed_classes(samples)
+
+
+def is_generated(record: Dataset, workspace: Workspace) -> bool:
+    """Return whether nothing needs to be generated to open a dataset.
+
+    Raises:
+        HookError, MritkError: See :func:`open_samples`.
+    """
+    if record.is_generated is None:
+        return True
+    with _plugin_of(record):
+        return record.is_generated(workspace)
+
+
+@contextmanager
+def _plugin_of(record: Dataset) -> Iterator[None]:
+    """Keep what a plugin prints out of the results on stdout, and tell what it raises."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
     except MritkError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
             f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "
             f"{check_command(record.name, record.origin, record.open)}"
         ) from error
-    if not len(samples):
-        raise DataError(f"dataset {record.name} has no samples")
-    return with_composed_classes(samples)
 
 
 def with_told_patients(samples: Samples, rule: PatientRule, name: str) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
@@ -33,8 +34,27 @@ def open_nothing(workspace):
     raise ValueError("cannot open")
 
 
+def open_and_leave(workspace):
+    raise SystemExit(0)
+
+
+def open_loudly(workspace):
+    print("three files found")
+    task = Classification(("a", "b"))
+    return Samples(["1", "2"], [0, 1], task, lambda row: np.eye(8, k=row), spatial_dims=2)
+
+
+def is_generated(workspace):
+    print("looking")
+    raise SystemExit(0)
+
+
 def find(member):
     return 1 / 0
+
+
+def find_and_leave(member):
+    raise SystemExit(0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +80,11 @@ def mritk_augmentations():
 @hookimpl
 def mritk_datasets():
     yield Dataset("bad_dataset", open_nothing)
+    yield Dataset("leaving_dataset", open_and_leave)
+    yield Dataset("loud_dataset", open_loudly)
+    yield Dataset("ungenerated", open_loudly, is_generated=is_generated)
     yield DatasetFamily("bad", find)
+    yield DatasetFamily("leaving", find_and_leave)
 
 
 @hookimpl
@@ -151,7 +175,9 @@ def test_of_several_things_in_one_file_the_one_that_was_called_is_named(
     ("name", "line"),
     [
         ("bad_dataset", "dataset bad_dataset of failing.py sha256:"),
+        ("leaving_dataset", "dataset leaving_dataset of failing.py sha256:"),
         ("bad:x", "bad:x of failing.py sha256:"),
+        ("leaving:x", "leaving:x of failing.py sha256:"),
     ],
 )
 @pytest.mark.parametrize("command", [("run", "-b", "small_cnn", "-d"), ("fetch", "-d"), ("audit",)])
@@ -161,6 +187,22 @@ def test_a_dataset_that_raises_is_one_line(mritk, failing, name, line, command):
     assert "Traceback" not in ended.err
     told = next(text for text in ended.err.splitlines() if line in text)
     assert "hook mritk_datasets, failing.py line " in told
+
+
+@pytest.mark.parametrize("name", ["bad_dataset", "leaving_dataset", "ungenerated"])
+def test_show_tells_why_a_dataset_that_raises_is_not_read(mritk, failing, name):
+    ended = mritk("show", name, "-p", failing, "--json")
+    assert ended.code == 0
+    told = json.loads(ended.out)["dataset"]["contents"]["not_read"]
+    assert f"dataset {name} of failing.py sha256:" in told
+    assert "hook mritk_datasets, failing.py line " in told
+
+
+@pytest.mark.parametrize("command", [("show",), ("fetch", "-d"), ("audit",)])
+def test_what_a_dataset_prints_stands_beside_the_results(mritk, failing, command):
+    ended = mritk(*command, "loud_dataset", "-p", failing, "--json")
+    assert json.loads(ended.out)
+    assert "three files found" in ended.err
 
 
 @pytest.mark.slow
