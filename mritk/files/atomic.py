@@ -36,7 +36,7 @@ def write_whole(
             stream.write(content)
     except OSError as error:
         raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; {remedy_of(error)}, or {advice}"
+            f"cannot write {path}: {error.strerror or error}; {remedy_of(error, path)}, or {advice}"
         ) from error
 
 

@@ -15,14 +15,18 @@ def ground_of(path: Path) -> Path:
     Raises:
         UsageError: It is a link that leads nowhere: nothing can be made there.
     """
-    whole = path.absolute()
-    place = next(p for p in (whole, *whole.parents) if os.path.lexists(p))
+    place = nearest(path.absolute())
     if not place.exists():
         raise UsageError(
             f"{place} is a link to {place.readlink()}, which is not there; make it available, "
             "remove the link, or choose another folder"
         )
     return place
+
+
+def nearest(path: Path) -> Path:
+    """Return ``path``, or if nothing stands there what stands nearest above it, links included."""
+    return next(p for p in (path, *path.parents) if os.path.lexists(p))
 
 
 def why_not_writable(place: Path) -> OSError | None:

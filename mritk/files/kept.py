@@ -290,8 +290,8 @@ def _told(what: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"cannot store {what} in {folder}: {error.strerror or error}; {remedy_of(error)}, or "
-            "set MRITK_HOME (or MRITK_SCRATCH) to another disk"
+            f"cannot store {what} in {folder}: {error.strerror or error}; "
+            f"{remedy_of(error, folder)}, or set MRITK_HOME (or MRITK_SCRATCH) to another disk"
         ) from error
 
 

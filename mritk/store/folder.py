@@ -107,8 +107,8 @@ class ResultsFolder:
     def _unwritable(self, error: OSError) -> UsageError:
         why = os.strerror(error.errno) if error.errno else str(error)
         return UsageError(
-            f"results folder {self.path} is not writable: {why}; {remedy_of(error)}, or choose "
-            "another"
+            f"results folder {self.path} is not writable: {why}; "
+            f"{remedy_of(error, self.path / TRIALS)}, or choose another"
         )
 
     def trial_path(self, trial_id: str) -> Path:

@@ -63,5 +63,6 @@ def test_stored_trials_of_a_closed_folder_can_be_used(tmp_path, monkeypatch, mak
 def test_a_file_in_place_of_the_trials_is_noticed(tmp_path):
     (tmp_path / "trials").touch()
     assert why_not_writable(tmp_path / "trials").errno == errno.ENOTDIR
-    with pytest.raises(UsageError, match="Not a directory; move the existing file"):
+    with pytest.raises(UsageError, match="Not a directory; move the existing file") as told:
         ResultsFolder(tmp_path).require_reachable()
+    assert f"file {tmp_path / 'trials'}, or" in str(told.value)

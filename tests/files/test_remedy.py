@@ -9,6 +9,7 @@ import pytest
 
 from mritk.errors import StoreError
 from mritk.files.atomic import write_whole
+from mritk.files.kept import kept
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import write_hdf5
 from mritk.store.view import write_view
@@ -62,3 +63,18 @@ def test_what_is_in_the_way_is_named(tmp_path, number, remedy):
     with pytest.raises(StoreError, match=rf"{os.strerror(number)}; .*{remedy}.*, or write") as told:
         write_whole(tmp_path / place, b"", parents=0)
     assert told.value.__cause__.errno == number
+
+
+@pytest.mark.parametrize("parents", [None, 0, 1])
+@pytest.mark.parametrize("below", ["x", "x/y"])
+def test_of_all_folders_above_the_file_in_the_way_is_named(tmp_path, below, parents):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as told:
+        write_whole(tmp_path / "file" / below, b"", parents=parents)
+    assert f"; move the existing file {tmp_path / 'file'}, or" in str(told.value)
+
+
+def test_what_is_in_the_way_of_a_cache_is_named(tmp_path):
+    (tmp_path / "images").touch()
+    with pytest.raises(StoreError, match=f"move the existing file {tmp_path / 'images'}, or set"):
+        kept(tmp_path / "images", {}, lambda draft: {}, "images")

@@ -152,7 +152,9 @@ def test_an_empty_folder_has_no_trials(folder):
 
 def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_trained(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"is not writable: .*; move .* file, or choose another$"):
+    with pytest.raises(
+        UsageError, match=r"is not writable: .*; move .* file .*file, or choose another$"
+    ):
         ResultsFolder(tmp_path / "file" / "results").require_writable()
 
 
