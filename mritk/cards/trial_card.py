@@ -22,7 +22,7 @@ from mritk.evaluate.per_class import per_class
 from mritk.images.grid import size_text
 from mritk.protocol.words import protocol_words
 from mritk.results.doubts import never_selected
-from mritk.store.kept_model import NOTICE
+from mritk.store.kept_model import NOTICE, kept_digest
 from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
 from mritk.text.numbers import decimals
@@ -319,13 +319,13 @@ def _cost(record: TrialRecord) -> list[str]:
 
 def _provenance(record: TrialRecord) -> list[str]:
     told = record.provenance
-    weights, kept = record.notes.get("weights") or {}, record.notes.get("model")
+    weights = record.notes.get("weights") or {}
     rows: list[tuple[str, object]] = [
         ("mritk", f"{told.get('mritk', NOT_STORED)} {str(told.get('commit', ''))[:12]}"),
         *((f"{part} from", origin) for part, origin in told.get("plugins", {}).items()),
         ("packages", ", ".join(f"{k} {v}" for k, v in told.get("packages", {}).items())),
         ("weight file", weights.get("sha256", "none")),
-        ("stored model", kept["sha256"] if kept else "none"),
+        ("stored model", kept_digest(record) or "none"),
         ("started", told.get("started", NOT_STORED)),
     ]
     return table(("", ""), rows)

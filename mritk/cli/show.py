@@ -123,6 +123,8 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:
         shown["failure"] = asdict(record.failure)
+    if record.without_model:
+        shown["no stored model"] = record.without_model
     for part, predictions in record.predictions.items():
         every, clean = np.ones(len(predictions.id), dtype=bool), predictions.known_clean
         shown[part] = _scores(record.task, predictions, every)

@@ -22,7 +22,7 @@ from mritk.images.subset import Subset
 from mritk.machine.engine import Engine
 from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
-from mritk.store.kept_model import NOT_KEPT, model_metadata
+from mritk.store.kept_model import model_metadata
 from mritk.store.trial_file import Failure, TrialRecord
 from mritk.trial import Trial
 
@@ -60,8 +60,8 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         checkpoint_path: Where the trial keeps what it needs to resume. The file stays; once the
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
-            network leaves nothing there. The record's note ``model`` tells that it was kept, the
-            note ``model_error`` why it could not be.
+            network leaves nothing there. The record's note ``model`` tells that it was kept,
+            ``without_model`` why it could not be.
         when_there: Calls a function that writes into the results folder once that is there, and
             returns its result.
         must_stop: Tells whether the trial must end at its next checkpoint, which is due then.
@@ -218,7 +218,7 @@ def _keep_model(
 ) -> None:
     """Write the trained network beside the trial files, and note its digest in the record.
 
-    Whatever goes wrong is noted there, too: the trial, which may have taken hours, is finished.
+    Whatever goes wrong is kept there, too: the trial, which may have taken hours, is finished.
     """
     from mritk.model.model_file import network_facts, write_model
 
@@ -237,4 +237,4 @@ def _keep_model(
     except (Exception, SystemExit) as error:
         why = one_line(error)
         known = isinstance(error, MritkError)
-        record.notes[NOT_KEPT] = why if known else f"{type(error).__name__}: {why}"
+        record.without_model = why if known else f"{type(error).__name__}: {why}"

@@ -31,7 +31,7 @@ from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
-from mritk.store.kept_model import NOT_KEPT, model_path
+from mritk.store.kept_model import kept_digest, model_path
 from mritk.store.provenance import collect, command_line
 from mritk.store.trial_file import Failure, TrialRecord, UnstorableTrial
 from mritk.store.trial_state import TrialState
@@ -162,8 +162,8 @@ class SerialRun:
         )
         if error is not None and at_once() > 1 and _short_of_memory(error):
             raise Crowded(one_line(str(error)))
-        without_model = str(record.notes.get(NOT_KEPT, ""))
-        if model and error is None and "model" not in record.notes and not without_model:
+        without_model = record.without_model
+        if model and error is None and not kept_digest(record) and not without_model:
             self._tell_without_network(trial.method.name)
 
         def write() -> Path:

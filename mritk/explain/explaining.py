@@ -22,6 +22,7 @@ from mritk.images.subset import Subset
 from mritk.model.model_file import TrainedModel
 from mritk.records import Explainer
 from mritk.store.explanations import RANDOM_PLACES, RANDOM_WEIGHTS, Explanations
+from mritk.store.kept_model import kept_digest
 from mritk.store.trial_file import TrialRecord
 from mritk.trial import Trial
 
@@ -130,7 +131,7 @@ class Explaining:
         test = self.record.predictions["test"].only(self.cases)
         return Explanations(
             trial=self.record.id,
-            model=str(self.record.notes["model"]["sha256"]),
+            model=kept_digest(self.record),
             dataset_fingerprint=self.record.dataset_fingerprint,
             classes=self.record.task.classes,
             id=test.id,

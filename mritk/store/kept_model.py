@@ -14,8 +14,6 @@ from mritk.store.trial_file import TrialRecord
 
 MODELS = "models"
 KEEP = "--keep-models"
-# The note of a trial that tells why its network could not be kept.
-NOT_KEPT = "model_error"
 NOTICE = "For research use only; not for clinical use."
 
 
@@ -61,6 +59,16 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
     return {key: v if isinstance(v, str) else json.dumps(v) for key, v in plain.items()}
 
 
+def kept_digest(record: TrialRecord) -> str:
+    """Return the SHA-256 of the network that a trial has kept; empty if it has kept none.
+
+    A method may note what it likes by the name of that note.
+    """
+    kept = record.notes.get("model")
+    digest = kept.get("sha256") if isinstance(kept, Mapping) else None
+    return digest if isinstance(digest, str) else ""
+
+
 def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
     """Return the file of a trial's network, which is the one that was scored.
 
@@ -71,23 +79,23 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
     from mritk.files.digests import sha256_of
     from mritk.files.regular_file import is_regular_file
 
-    path, kept = model_path(results, record.id), record.notes.get("model")
-    if why := record.notes.get(NOT_KEPT):
+    path, kept = model_path(results, record.id), kept_digest(record)
+    if why := record.without_model:
         raise Unavailable(
             f"the model of trial {record.id[:8]} could not be stored when it was trained: {why}; "
             "repeat its command as 'mritk run … --keep-models --rerun'"
         )
-    if kept is None and KEEP in record.provenance.get("command", ()):
+    if not kept and KEEP in record.provenance.get("command", ()):
         raise Unavailable(
             f"trial {record.id[:8]} was trained with {KEEP}, but method {record.method} has no "
             "network that can be stored"
         )
-    if kept is None or not is_regular_file(path):
+    if not kept or not is_regular_file(path):
         raise Unavailable(
             f"trial {record.id[:8]} has no stored model in {path.parent}; repeat its command as "
             "'mritk run … --keep-models --rerun'"
         )
-    if sha256_of(path) != kept["sha256"]:
+    if sha256_of(path) != kept:
         raise StoreError(
             f"{path} is not the file written by trial {record.id[:8]} (different SHA-256) and may "
             "not reproduce the stored predictions; repeat 'mritk run … --keep-models --rerun'"

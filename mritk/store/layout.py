@@ -23,6 +23,7 @@ Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
     /provenance_json      versions, machine, plugins, command line
     /cost                 attributes: seconds per phase, images per second, peak memory
     /failure              attributes: type, message, epoch; /failure/traceback
+    /without_model        why its network could not be stored, where that is so
     /skipped              ids of unreadable samples that were left out on request
 
 A table of more columns than HDF5 can describe at once (about 800) goes on in NAME.2, NAME.3, ….
@@ -94,6 +95,8 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
             epoch=record.failure.epoch,
         )
         failure["traceback"] = _storable(record.failure.traceback)
+    if record.without_model:
+        store_text(file, "without_model", _storable(record.without_model))
     file.attrs[SEAL] = digest_of(file)
 
 
@@ -152,6 +155,7 @@ def _read_columns(file: h5py.File) -> dict[str, Any]:
         "skipped": texts(file["skipped"][()]),
         "history": _epochs(read_table(file, "history")),
         "predictions": {part: read_part(group, samples) for part, group in parts.items()},
+        "without_model": read_text(file["without_model"]) if "without_model" in file else "",
     }
 
 

@@ -15,7 +15,7 @@ from mritk.files.atomic import write_whole
 from mritk.files.regular_file import is_regular_file
 from mritk.store.explanations import explanations_path
 from mritk.store.folder import ResultsFolder
-from mritk.store.kept_model import model_path
+from mritk.store.kept_model import kept_digest, model_path
 from mritk.store.layout import ATTRIBUTES
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
@@ -173,13 +173,12 @@ def _has_model_of(
     there: TrialRecord | UnusableTrial | None, source: ResultsFolder, target: ResultsFolder
 ) -> bool:
     """Whether a source has the model of a trial of the target, which is not there."""
-    kept = there.notes.get("model") if isinstance(there, TrialRecord) else None
-    if not isinstance(there, TrialRecord) or kept is None:
+    if not isinstance(there, TrialRecord) or not (kept := kept_digest(there)):
         return False
     path = model_path(source, there.id)
     if is_regular_file(model_path(target, there.id)) or not is_regular_file(path):
         return False
-    return hashlib.sha256(_content(path)).hexdigest() == kept["sha256"]
+    return hashlib.sha256(_content(path)).hexdigest() == kept
 
 
 def _explains(name: str, source: ResultsFolder, target: ResultsFolder, done: Merge) -> bool:

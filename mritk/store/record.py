@@ -184,7 +184,11 @@ class TrialIdentity:
 
 @dataclass(eq=False, kw_only=True)
 class TrialRecord(TrialIdentity):
-    """The content of a trial file."""
+    """The content of a trial file.
+
+    Attributes:
+        without_model: Why its network is not stored, although it was to be and could be.
+    """
 
     splits: dict[str, list[str]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
@@ -194,6 +198,7 @@ class TrialRecord(TrialIdentity):
     provenance: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
+    without_model: str = ""
 
     @property
     def volumes(self) -> bool | None:

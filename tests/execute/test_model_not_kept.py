@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from mritk import Workspace
 from mritk.errors import Unavailable
 from mritk.execute.parcel import Parcel, own_results, packed, receive
+from mritk.files.atomic import write_whole
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path, require_model
 
@@ -82,7 +84,7 @@ def test_the_trial_is_stored_as_if_none_had_been_asked_for(run_toy, obstructed, 
 
 
 @pytest.mark.slow
-def test_a_fault_of_the_method_is_told_and_costs_no_trial_either(run_toy, tmp_path):
+def test_a_fault_of_the_method_is_told_and_costs_no_trial_either(mritk, run_toy, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     guess = ("-p", tmp_path / "faulty.py", "--protocol", "guess")
     ended = run_toy(*guess, "--seeds", 1, "--keep-models")
@@ -91,7 +93,28 @@ def test_a_fault_of_the_method_is_told_and_costs_no_trial_either(run_toy, tmp_pa
     stored = {trial.method: trial for trial in ResultsFolder(tmp_path / "results").trials()}
     assert stored["guess"].status == "finished"
     assert stored["guess"].predictions["test"].score.shape == (18, 3)
-    assert stored["guess"].notes["model_error"] == "ValueError: no way out"
+    assert stored["guess"].without_model == "ValueError: no way out"
+    assert (
+        "ValueError: no way out"
+        in mritk("show", stored["guess"].id, "-o", tmp_path / "results").out
+    )
+
+
+@pytest.mark.parametrize("noted", [0.031, "none", {"sha256": 7}])
+@pytest.mark.parametrize("name", ["model", "model_error"])
+def test_what_a_method_notes_is_not_taken_for_it(mritk, make_record, tmp_path, name, noted):
+    folder = ResultsFolder(tmp_path / "results")
+    write_whole(model_path(folder, "aaaa"), b"network")
+    kept = {"model": {"sha256": hashlib.sha256(b"network").hexdigest(), "bytes": 7}}
+    folder.write(make_record(id="aaaa", notes=kept | {name: noted}))
+    (record,) = folder.trials()
+    assert record.notes[name] == noted
+    assert mritk("card", "aaaa", "--results", folder.path).code == 0
+    if name == "model":
+        with pytest.raises(Unavailable, match="has no stored model"):
+            require_model(folder, record)
+    else:
+        assert require_model(folder, record).read_bytes() == b"network"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="another error there")
