@@ -31,7 +31,7 @@ from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
-from mritk.store.kept_model import kept_digest, model_path
+from mritk.store.kept_model import discard_model, kept_digest, model_path
 from mritk.store.provenance import collect, command_line
 from mritk.store.trial_file import Failure, TrialRecord, UnstorableTrial
 from mritk.store.trial_state import TrialState
@@ -169,7 +169,10 @@ class SerialRun:
         def write() -> Path:
             if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
                 return self.results.trial_path(trial.id)  # by another process, meanwhile
-            return self.results.write(record, create=False)
+            path = self.results.write(record, create=False)
+            if not kept_digest(record):
+                discard_model(self.results, trial.id)
+            return path
 
         try:
             path = when_there(self.results, write)

@@ -15,7 +15,7 @@ from mritk.files.draft import last_touched
 from mritk.store.checks import checks_of
 from mritk.store.claims import is_claimed
 from mritk.store.folder import CHECKPOINTS, FILES, ResultsFolder
-from mritk.store.kept_model import MODELS
+from mritk.store.kept_model import MODELS, kept_digest
 from mritk.store.places import ENDING, TRIALS, entries
 from mritk.store.trial_file import Stored, TrialReader
 from mritk.store.trial_state import UnusableTrial
@@ -150,13 +150,14 @@ class _Whole:
     below: Path
     seal: str
     finished: bool
+    modelled: bool
     identity: tuple[object, ...]
 
     @classmethod
     def of(cls, stored: Stored, below: Path) -> _Whole:
         record = stored.record
         identity = tuple(getattr(record, name) for name in IDENTITY)
-        return cls(below, stored.seal, record.finished, identity)
+        return cls(below, stored.seal, record.finished, bool(kept_digest(record)), identity)
 
 
 def _examine(path: Path, below: Path, reader: TrialReader) -> Stored | Ailment:
@@ -236,6 +237,9 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, _Whole]) -> list[Ailment]
             found.append(_interrupted(folder, path, below))
         elif below.parts[0] == MODELS and len(below.parts) > 1 and trial is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
+        elif below.parts[0] == MODELS and trial is not None and not trial.modelled:
+            text = "not the model of its trial, which is stored without one"
+            found.append(Ailment(below, State.ORPHAN, text))
     return found
 
 

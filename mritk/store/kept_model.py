@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def kept_digest(record: TrialRecord) -> str:
     kept = record.notes.get("model")
     digest = kept.get("sha256") if isinstance(kept, Mapping) else None
     return digest if isinstance(digest, str) else ""
+
+
+def discard_model(results: ResultsFolder, trial_id: str) -> None:
+    """Delete the network of an earlier training of a trial that is now stored without one."""
+    with suppress(OSError):  # the trial is stored; doctor names what is left
+        model_path(results, trial_id).unlink()
 
 
 def require_model(results: ResultsFolder, record: TrialRecord) -> Path:

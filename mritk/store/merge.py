@@ -15,7 +15,7 @@ from mritk.files.atomic import write_whole
 from mritk.files.regular_file import is_regular_file
 from mritk.store.explanations import explanations_path
 from mritk.store.folder import ResultsFolder
-from mritk.store.kept_model import kept_digest, model_path
+from mritk.store.kept_model import discard_model, kept_digest, model_path
 from mritk.store.layout import ATTRIBUTES
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
@@ -110,7 +110,7 @@ class _Merging:
             if name not in self.planned:
                 done.copied.append(name)
             self.planned[name] = found.path
-            if is_regular_file(model_path(source, name)):
+            if _has_model(found, source):
                 self.with_model.add(name)
             if not self.dry_run:
                 _copy(found, source, target)
@@ -159,10 +159,17 @@ def _wanted(found: Stored, there: TrialRecord | UnusableTrial | None, done: Merg
 
 def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
     name = found.record.id
-    content = _content(found.path)
-    if is_regular_file(model_path(source, name)):
+    content, modelled = _content(found.path), _has_model(found, source)
+    if modelled:
         _copy_model(name, source, target)  # first: who stops between the two copies both again
     write_whole(target.trial_path(name), content)
+    if not modelled:
+        discard_model(target, name)
+
+
+def _has_model(found: Stored, source: ResultsFolder) -> bool:
+    """Whether a trial comes with its network, not beside that of an earlier training."""
+    return bool(kept_digest(found.record)) and is_regular_file(model_path(source, found.record.id))
 
 
 def _copy_model(name: str, source: ResultsFolder, target: ResultsFolder) -> None:

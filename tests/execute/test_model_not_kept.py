@@ -84,6 +84,24 @@ def test_the_trial_is_stored_as_if_none_had_been_asked_for(run_toy, obstructed, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("keep", [["--keep-models"], []], ids=["refused", "not asked for"])
+def test_a_trial_trained_again_is_not_left_beside_its_earlier_network(
+    run_toy, tmp_path, monkeypatch, keep
+):
+    def refuse(*_):
+        raise RuntimeError("no file for this network")
+
+    run_toy("--seeds", 1, "--keep-models")
+    (model,) = (tmp_path / "results" / "models").iterdir()
+    monkeypatch.setattr("mritk.model.model_file.write_model", refuse)
+    assert run_toy("--seeds", 1, "--rerun", *keep).code == 0
+    assert not model.exists()
+    assert f"no model is stored of 1 finished trial: {model.stem[:8]}" in (
+        run_toy("--seeds", 1, "--keep-models").err
+    )
+
+
+@pytest.mark.slow
 def test_a_fault_of_the_method_is_told_and_costs_no_trial_either(mritk, run_toy, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     guess = ("-p", tmp_path / "faulty.py", "--protocol", "guess")
@@ -134,3 +152,5 @@ def test_of_files_that_come_from_elsewhere_the_trial_is_stored(obstructed, make_
     (obstructed.path / "models").unlink()
     assert receive(parcel, obstructed, "a", failed=False) == ""
     assert model_path(obstructed, "a").read_bytes() == b"network"
+    receive(Parcel(content), obstructed, "a", failed=False)
+    assert not model_path(obstructed, "a").exists()

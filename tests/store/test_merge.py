@@ -145,6 +145,17 @@ def test_a_trial_that_is_there_gets_the_model_that_it_was_scored_with(
     assert merge([source], target, dry_run=False).modelled == []
 
 
+def test_a_network_of_an_earlier_training_follows_no_trial(mritk, sound, tmp_path):
+    source, target = ResultsFolder(tmp_path / "one"), ResultsFolder(tmp_path / "two")
+    with_model(source, sound(id="aaaa", seed=0))
+    source.write(sound(id="aaaa", seed=0))
+    with_model(target, sound(id="aaaa", seed=0, status="failed"))
+    assert ("models/aaaa.safetensors", "orphan") in states(mritk, source)[1]
+    assert merge([source], target, dry_run=False).copied == ["aaaa"]
+    assert not model_path(target, "aaaa").exists()
+    assert states(mritk, target) == (0, set())
+
+
 def test_a_trial_that_failed_in_one_source_and_ended_in_another_is_copied_once(sound, tmp_path):
     one, two = ResultsFolder(tmp_path / "one"), ResultsFolder(tmp_path / "two")
     one.write(sound(id="aaaa", seed=0, status="failed"))
