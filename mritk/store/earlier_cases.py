@@ -39,3 +39,4 @@ def measure_anew(record: TrialRecord) -> None:
     for part in record.predictions.values():
         if part.masks is None and part.cases == test.cases:
             part.score[:, distances] = np.nan
+            part.unknown = tuple(np.asarray(part.cases)[distances].tolist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -232,10 +232,19 @@ def _agree(there: TrialRecord, record: TrialRecord) -> bool:
     return all(_same(getattr(there, name), getattr(record, name)) for name in RESULT)
 
 
+def _without(part: Predictions, unknown: tuple[str, ...]) -> Predictions:
+    """Return predictions without the scores of cases that one of two files does not tell."""
+    score = part.score.copy()
+    score[:, [name in unknown for name in part.cases]] = np.nan
+    return replace(part, score=score, unknown=unknown)
+
+
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, Predictions):
+        if (unknown := one.unknown + other.unknown) and one.cases == other.cases:
+            one, other = _without(one, unknown), _without(other, unknown)
         names = [column.name for column in fields(one)]
         return all(_same(getattr(one, name), getattr(other, name)) for name in names)
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):

@@ -44,6 +44,8 @@ class Predictions:
         embedding: (N, D) float16 or float32 features of each sample, stored on request.
         spread: (N,) float64 standard deviation of what is predicted, where the method tells it.
         covariates: Further columns of the data by name, (N,) float64 or texts.
+        unknown: Names of ``cases`` whose stored scores are not those of today's definition and
+            could not be measured anew; they are NaN.
     """
 
     id: list[str]
@@ -60,6 +62,7 @@ class Predictions:
     embedding: np.ndarray | None = None
     spread: np.ndarray | None = None
     covariates: dict[str, np.ndarray] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.unit) != len(self.id):

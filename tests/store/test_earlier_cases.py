@@ -160,12 +160,26 @@ def test_an_earlier_file_and_one_of_today_have_one_distance(mritk, earlier, toda
     assert (found["base"], found["head"]) == (np.mean(TODAY), np.mean(TODAY))
 
 
-def test_a_merge_finds_the_test_results_of_both_the_same(measured, tmp_path):
-    earlier, today = (ResultsFolder(tmp_path / name) for name in ("earlier", "today"))
-    old, new = (measured(distances, id="aaaa") for distances in (EARLIER, TODAY))
-    for record in (old, new):
-        del record.predictions["val"]
-    write_as_earlier(old, earlier)
-    today.write(new)
-    found = merge([earlier], today, dry_run=True)
+@pytest.mark.parametrize("earlier_first", [True, False])
+def test_a_merge_finds_both_the_same(earlier, today, earlier_first):
+    folders = [earlier, today] if earlier_first else [today, earlier]
+    found = merge([folders[0]], folders[1], dry_run=True)
     assert (len(found.same), found.conflicts) == (1, [])
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_a_merge_finds_other_scores_of_cases_a_conflict(measured, earlier, tmp_path, part):
+    other = ResultsFolder(tmp_path / "other")
+    record = measured(TODAY, id="aaaa")
+    record.predictions[part].score[0, 0] += 0.125
+    other.write(record)
+    assert len(merge([earlier], other, dry_run=True).conflicts) == 1
+
+
+@pytest.mark.parametrize("distance", [np.nan, 77.0])
+def test_distances_of_files_of_today_are_known(measured, today, tmp_path, distance):
+    other = ResultsFolder(tmp_path / "other")
+    record = measured(TODAY, id="aaaa")
+    record.predictions["val"].score[:, 1] = distance
+    other.write(record)
+    assert len(merge([other], today, dry_run=True).conflicts) == 1
