@@ -51,15 +51,15 @@ class MLflow:
             warn(error, INSTALL)
             return
         from mritk import Background
-        from mritk_mlflow.database import HalfMade, file_of, open_database
+        from mritk_mlflow.database import HalfMade, database_of, open_database
         from mritk_mlflow.runs import Runs
 
         runs = Runs(uri, os.environ.get(EXPERIMENT, "").strip() or "mritk")
         try:
             # Here, not in the background, which leaves behind what takes too long. A server may
             # never answer, and must not hold up the run.
-            if file := file_of(uri):
-                open_database(file, runs.connect)
+            if database := database_of(uri):
+                open_database(database, runs.connect)
         except HalfMade as error:
             warn(error, REPAIR)
             return

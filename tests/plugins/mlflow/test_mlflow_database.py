@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from threading import current_thread, main_thread
 
 import pytest
 
-from mritk_mlflow.database import file_of, open_database
+from mritk import MritkError
+from mritk_mlflow.database import Database, database_of, open_database
 
 IN_A_HURRY = """
 from mritk import Background
@@ -56,7 +57,7 @@ def test_ctrl_c_waits_until_the_tables_are_made(tmp_path):
         made.append("all tables")
 
     with pytest.raises(KeyboardInterrupt):
-        open_database(tmp_path / "mlflow.db", make)
+        open_database(Database(tmp_path / "mlflow.db", f"{tmp_path}/mlflow.db"), make)
     assert made == ["all tables"]
 
 
@@ -69,25 +70,68 @@ def test_tables_are_made_by_one_at_a_time(tmp_path):
         met.append(len(at_work))
         at_work.remove(current_thread())
 
+    database = Database(tmp_path / "mlflow.db", f"{tmp_path}/mlflow.db")
     with ThreadPoolExecutor(3) as threads:
-        done = [threads.submit(open_database, tmp_path / "mlflow.db", make) for _ in range(3)]
+        done = [threads.submit(open_database, database, make) for _ in range(3)]
     assert [one.result() for one in done] == [None] * 3
     assert met == [1, 1, 1]
 
 
 @pytest.mark.slow  # the import of SQLAlchemy
 @pytest.mark.parametrize(
-    ("uri", "file"),
+    "database",
     [
-        ("sqlite:///mlflow.db", Path("mlflow.db")),
-        ("sqlite:////runs/mlflow.db", Path("/runs/mlflow.db")),
-        ("sqlite+pysqlite:///a/b.db?timeout=9", Path("a/b.db")),
-        ("sqlite://", None),
-        ("sqlite:///:memory:", None),
-        ("postgresql://host/runs", None),
-        ("http://localhost:5000", None),
-        ("mlruns", None),
+        "",
+        "/:memory:",
+        "/mlflow.db",
+        "/{folder}/mlflow.db",
+        "/{folder}/a%20b.db",
+        "/file:plain.db",
+        "/plain.db?uri=true",
+        "/:memory:?uri=true",
+        "/file::memory:?uri=true",
+        "/file:runs?mode=memory&cache=shared&uri=true",
+        "/file:/runs?vfs=memdb&uri=true",
+        "/file:mlflow.db?uri=true",
+        "/file:{folder}/mlflow.db?uri=true",
+        "/file://{folder}/a%20b%3F.db?timeout=9&uri=true",
+        "/file://localhost{folder}/ä.db#part?mode=rwc&uri=true",
     ],
 )
-def test_which_stores_are_a_database_in_a_file(uri, file):
-    assert file_of(uri) == file
+def test_the_file_of_a_database_is_where_sqlite_puts_it(database, tmp_path, monkeypatch):
+    from sqlalchemy import StaticPool, create_engine, text
+
+    monkeypatch.chdir(tmp_path)
+    uri = "sqlite://" + database.format(folder=tmp_path)
+    found = database_of(uri)
+    engine = create_engine(uri, poolclass=StaticPool)
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE runs (id)"))
+        connection.commit()
+        made = [*tmp_path.iterdir()]
+    engine.dispose()
+    assert made == ([found.file.absolute()] if found else [])
+
+
+@pytest.mark.parametrize("uri", ["postgresql://host/runs", "http://localhost:5000", "mlruns"])
+def test_other_stores_are_no_database_in_a_file(uri):
+    assert database_of(uri) is None
+
+
+@pytest.mark.slow  # the import of SQLAlchemy
+def test_a_database_is_opened_as_its_uri_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "in a folder" / "mlflow.db"
+    uri = f"sqlite:///{file.as_uri()}?uri=true"
+    with pytest.raises(sqlite3.OperationalError):  # no file to read
+        open_database(database_of(f"{uri}&mode=ro"), pytest.fail)
+    assert not file.exists()
+    open_database(database_of(uri), lambda: None)
+    assert file.exists()
+    assert [*tmp_path.iterdir()] == [file.parent]
+
+
+@pytest.mark.slow  # the import of SQLAlchemy
+def test_a_uri_with_two_slashes_for_three_is_refused_before_a_folder_is_made():
+    with pytest.raises(MritkError, match="names a computer, runs; write file:///"):
+        database_of("sqlite:///file://runs/a/mlflow.db?uri=true")
