@@ -51,7 +51,8 @@ class StoredResults(NamedTuple):
             are the values of a regression), ``value.target`` and ``value.prediction`` of every
             regression, ``logit.CLASS`` for every class (NaN for classes of other datasets),
             ``spread`` (predicted standard deviation) and ``covariate.NAME``, such as
-            ``covariate.sex`` (text, if it is text in one of the datasets), where there are.
+            ``covariate.sex`` (text, if it is text in one of the datasets; 60.0 is ``60`` there),
+            where there are.
     """
 
     trials: pd.DataFrame
@@ -114,8 +115,14 @@ def _of_one_type(predictions: pd.DataFrame) -> pd.DataFrame:
             types[name] = "string"
     for name in predictions.filter(regex="^covariate[.]"):
         if infer_dtype(predictions[name]).startswith("mixed"):  # text here, a number there
+            predictions[name] = predictions[name].map(_text, na_action="ignore")
             types[name] = "string"
     return predictions.astype(types)
+
+
+def _text(value: str | float) -> str:
+    """Return a number as text with all its digits; 60, 60.0 and the text ``60`` are one."""
+    return value if isinstance(value, str) else str(value + 0.0).removesuffix(".0")
 
 
 def _warn_of_shared_names(trials: pd.DataFrame) -> None:

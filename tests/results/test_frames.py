@@ -187,7 +187,31 @@ def test_predictions_of_any_tasks_go_to_parquet_and_back(tmp_path, make_record):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "predictions.parquet"), found)
     told = found[found["part"] == "test"].groupby("seed")["covariate.sex"]
     assert told.get_group(0).tolist() == [*"fmfm"]
-    assert told.get_group(1).fillna("NA").tolist() == ["0.0", "1.0", "NA", "1.0"]
+    assert told.get_group(1).fillna("NA").tolist() == ["0", "1", "NA", "1"]
+
+
+def test_a_number_is_one_text_beside_texts(tmp_path, make_record):
+    results = ResultsFolder(tmp_path)
+    columns = [
+        np.asarray([60, 61.5, -0.0, 1234567890123456.0]),
+        np.asarray([60, 61, 0, 1234567890123457]),
+        np.asarray(["60", "61.5", "0", "over 89"]),
+    ]
+    for seed, column in enumerate(columns):
+        record = make_record(seed=seed)
+        record.predictions["test"].covariates = {"age": column}
+        results.write(record)
+    found = mritk.read_results(tmp_path).predictions
+    told = found[found["part"] == "test"].groupby("covariate.age")["seed"].agg(list)
+    assert told.to_dict() == {
+        "0": [0, 1, 2],
+        "60": [0, 1, 2],
+        "61": [1],
+        "61.5": [0, 2],
+        "1234567890123456": [0],
+        "1234567890123457": [1],
+        "over 89": [2],
+    }
 
 
 def test_covariates_and_predicted_deviations_are_columns(tmp_path, make_record):
