@@ -14,7 +14,7 @@ from mritk.errors import StoreError, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.workspace import Workspace
 from mritk.store.folder import ResultsFolder
-from mritk.store.kept_model import discard_model, model_path
+from mritk.store.kept_model import model_path, set_model_aside
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_state import TrialState
 
@@ -77,5 +77,5 @@ def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bo
             without_model = one_line(error)
     results.write_content(trial_id, parcel.trial)
     if without_model or not parcel.model:
-        discard_model(results, trial_id)
+        set_model_aside(results, trial_id)
     return without_model

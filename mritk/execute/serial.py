@@ -31,7 +31,7 @@ from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
-from mritk.store.kept_model import discard_model, kept_digest, model_path
+from mritk.store.kept_model import kept_digest, model_path, set_model_aside
 from mritk.store.provenance import collect, command_line
 from mritk.store.trial_file import Failure, TrialRecord, UnstorableTrial
 from mritk.store.trial_state import TrialState
@@ -171,7 +171,7 @@ class SerialRun:
                 return self.results.trial_path(trial.id)  # by another process, meanwhile
             path = self.results.write(record, create=False)
             if not kept_digest(record):
-                discard_model(self.results, trial.id)
+                set_model_aside(self.results, trial.id)
             return path
 
         try:

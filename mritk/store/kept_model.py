@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -70,10 +71,11 @@ def kept_digest(record: TrialRecord) -> str:
     return digest if isinstance(digest, str) else ""
 
 
-def discard_model(results: ResultsFolder, trial_id: str) -> None:
-    """Delete the network of an earlier training of a trial that is now stored without one."""
-    with suppress(OSError):  # the trial is stored; doctor names what is left
-        model_path(results, trial_id).unlink()
+def set_model_aside(results: ResultsFolder, trial_id: str) -> None:
+    """Move the network of an earlier training of a trial that is now stored without one."""
+    if os.path.lexists(path := model_path(results, trial_id)):
+        with suppress(StoreError):  # the trial is stored; doctor names what is left
+            results.set_aside(path)
 
 
 def require_model(results: ResultsFolder, record: TrialRecord) -> Path:

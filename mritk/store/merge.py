@@ -15,7 +15,7 @@ from mritk.files.atomic import write_whole
 from mritk.files.regular_file import is_regular_file
 from mritk.store.explanations import explanations_path
 from mritk.store.folder import ResultsFolder
-from mritk.store.kept_model import discard_model, kept_digest, model_path
+from mritk.store.kept_model import kept_digest, model_path, set_model_aside
 from mritk.store.layout import ATTRIBUTES
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
@@ -164,7 +164,7 @@ def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
         _copy_model(name, source, target)  # first: who stops between the two copies both again
     write_whole(target.trial_path(name), content)
     if not modelled:
-        discard_model(target, name)
+        set_model_aside(target, name)
 
 
 def _has_model(found: Stored, source: ResultsFolder) -> bool:

@@ -93,9 +93,11 @@ def test_a_trial_trained_again_is_not_left_beside_its_earlier_network(
 
     run_toy("--seeds", 1, "--keep-models")
     (model,) = (tmp_path / "results" / "models").iterdir()
+    network = model.read_bytes()
     monkeypatch.setattr("mritk.model.model_file.write_model", refuse)
     assert run_toy("--seeds", 1, "--rerun", *keep).code == 0
     assert not model.exists()
+    assert (tmp_path / "results" / "quarantine" / model.name).read_bytes() == network
     assert f"no model is stored of 1 finished trial: {model.stem[:8]}" in (
         run_toy("--seeds", 1, "--keep-models").err
     )
