@@ -215,8 +215,8 @@ def _protocol(record: TrialRecord) -> list[str]:
 
 def _trained(record: TrialRecord) -> list[str]:
     """Say what became of the epochs (or penalties) that the protocol allows."""
-    states, kept = len(record.history), record.notes.get("selected_epoch")
-    if not isinstance(kept, int) or not 0 < kept <= states:
+    states, kept = len(record.history), record.note("selected_epoch", int)
+    if kept is None or not 0 < kept <= states:
         return []
     part = "test" if record.stored_protocol.validates_on_test else "validation"
     count = "1 checkpoint was" if states == 1 else f"{states} checkpoints were"
@@ -297,7 +297,7 @@ def _licences(record: TrialRecord) -> list[str]:
 
 
 def _cost(record: TrialRecord) -> list[str]:
-    cost = {"parameters": record.notes.get("parameters"), **record.cost}
+    cost = {"parameters": record.note("parameters", (int, float)), **record.cost}
     rows = [
         (label, format(float(value) / scale, form))
         for key, label, scale, form in COST
@@ -319,7 +319,7 @@ def _cost(record: TrialRecord) -> list[str]:
 
 def _provenance(record: TrialRecord) -> list[str]:
     told = record.provenance
-    weights = record.notes.get("weights") or {}
+    weights = record.note("weights", dict) or {}
     rows: list[tuple[str, object]] = [
         ("mritk", f"{told.get('mritk', NOT_STORED)} {str(told.get('commit', ''))[:12]}"),
         *((f"{part} from", origin) for part, origin in told.get("plugins", {}).items()),

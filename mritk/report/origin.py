@@ -34,7 +34,7 @@ def trials_of(table: Table) -> list[dict[str, str]]:
 def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
     seconds = math.nan if RESUMED in record.cost else record.cost.get("seconds_fit", math.nan)
     machine = record.provenance.get("machine", {})
-    selected = record.notes.get("selected_epoch")
+    selected = record.note("selected_epoch", int)
     stored = {"notes": record.notes, "cost": record.cost, "provenance": record.provenance}
     return {
         "id": record.id[:8],

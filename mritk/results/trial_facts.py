@@ -95,8 +95,8 @@ class TrialFacts(TrialIdentity):
         """Return the facts of a stored trial."""
         test = record.predictions.get("test")
         cost = dict(record.cost)
-        if "parameters" not in cost and record.notes.get("parameters"):  # where older files have it
-            cost["parameters"] = float(record.notes["parameters"])
+        if count := record.note("parameters", (int, float)):  # where older files have it
+            cost.setdefault("parameters", float(count))
         return cls(
             **{column.name: getattr(record, column.name) for column in fields(TrialIdentity)}
             | _of_originals(record),

@@ -66,8 +66,7 @@ def kept_digest(record: TrialRecord) -> str:
 
     A method may note what it likes by the name of that note.
     """
-    kept = record.notes.get("model")
-    digest = kept.get("sha256") if isinstance(kept, Mapping) else None
+    digest = (record.note("model", dict) or {}).get("sha256")
     return digest if isinstance(digest, str) else ""
 
 

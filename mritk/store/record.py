@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from mritk.protocol.evaluation import evaluation_fingerprint
 from mritk.protocol.stored import StoredProtocol
 from mritk.store.label_maps import LabelMaps
 from mritk.tasks.task import Task
+
+N = TypeVar("N")
 
 
 @dataclass(eq=False)
@@ -210,6 +212,11 @@ class TrialRecord(TrialIdentity):
         contract = self.provenance.get("input_contract", {})
         dims = self.provenance.get("spatial_dims", contract.get("spatial_dims"))
         return None if dims is None else is_volume(dims)
+
+    def note(self, name: str, kind: type[N] | tuple[type[N], ...]) -> N | None:
+        """Return a note, if it is of this kind: a method may note something else by its name."""
+        found = self.notes.get(name)
+        return found if isinstance(found, kind) else None
 
     @property
     def own_model(self) -> bool:

@@ -60,7 +60,7 @@ def _losses(panel: Axes, record: TrialRecord) -> dict[str, Line2D]:
         (kinds[words],) = panel.plot(
             epochs, losses, dash, color=colour, lw=1.2, alpha=0.8, marker=marker
         )
-    selected = record.notes.get("selected_epoch")
+    selected = record.note("selected_epoch", int)
     for epoch in record.history:
         if epoch.epoch == selected:
             (kinds["selected checkpoint"],) = panel.plot(
