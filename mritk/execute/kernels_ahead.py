@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from mritk.errors import one_line
+from mritk.files.code_state import OWN_DISTRIBUTION
 from mritk.model.kernels import KernelCase, build_kernels
 from mritk.trial import Trial
 
@@ -38,10 +39,16 @@ def kernels_built_ahead(trials: Sequence[Trial], device: str) -> Iterator[None]:
 
 
 def _case_of(trial: Trial) -> KernelCase | None:
-    """Return what is built for a trial; None if that is not known beforehand."""
+    """Return what is built for a trial; None if that is not known beforehand.
+
+    Nor is a network of another distribution built: it may keep tensors between calls of its
+    ``build``, and a training would find those that were made here, without values.
+    """
     recipe, backbone = trial.protocol.parameters, trial.backbone
     batch = getattr(recipe, "batch_size", None)
     if backbone is None or batch is None:
+        return None
+    if backbone.architecture.origin.distribution != OWN_DISTRIBUTION:
         return None
     stages = getattr(recipe, "stages", ())
     return KernelCase(

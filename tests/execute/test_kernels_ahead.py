@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from mritk.backbone import Backbone
 from mritk.execute import kernels_ahead
 from mritk.execute.kernels_ahead import _case_of, kernels_built_ahead
 from mritk.model.kernels import KernelCase, build_kernels
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Recipe, Stage
+from mritk.records import Origin
 
 REGISTRY = Registry.load(environ={})
 
@@ -64,6 +67,19 @@ def test_what_a_trial_shows_its_network():
     assert _case_of(trial("resnet18", Stage(2, "all"), images=5)).shape[0] == 5
     assert not _case_of(trial("resnet18", Stage(2, "head", train_last=0.0))).trained
     assert _case_of(SimpleNamespace(backbone=None, protocol=trial("resnet18").protocol)) is None
+
+
+def test_a_network_of_another_distribution_which_may_keep_tensors_is_left_alone():
+    one = trial("small_cnn", Stage(2, "all"))
+    assert _case_of(one)
+    foreign = replace(one.backbone.architecture, origin=Origin("net.py"))
+    one.backbone = Backbone(foreign)
+    assert _case_of(one) is None
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "timm:resnet10t", "torchvision:resnet18"])
+def test_networks_of_mritk_itself_are_built(name):
+    assert _case_of(trial(name, Stage(2, "all")))
 
 
 def test_only_networks_after_the_first_are_built_and_each_once(monkeypatch):
