@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mritk.execute.diary import forget_killed
 from mritk.files.draft import is_alive
-from mritk.store.claims import CLAIMS
+from mritk.files.results_names import CLAIMS
 from mritk.store.folder import ResultsFolder
 from mritk.trial import Trial
 
@@ -44,7 +44,7 @@ def announced(results: ResultsFolder, todo: Sequence[Trial]) -> Iterator[None]:
 
 def _forget_done(results: ResultsFolder) -> None:
     """Remove what killed runs have left, once their trials are stored."""
-    for path in (results.path / CLAIMS).glob(f"*{SUFFIX}"):
+    for path in _runs(results):
         trials = _read(path)
         if trials and all(results.trial_path(trial).exists() for trial in trials):
             path.unlink(missing_ok=True)
@@ -52,10 +52,7 @@ def _forget_done(results: ResultsFolder) -> None:
 
 def agenda(results: ResultsFolder) -> dict[str, str]:
     """Return the descriptions of the trials of all runs, by id."""
-    trials: dict[str, str] = {}
-    for path in sorted((results.path / CLAIMS).glob(f"*{SUFFIX}")):
-        trials |= _read(path)
-    return trials
+    return _trials_of(_runs(results))
 
 
 def going(results: ResultsFolder) -> dict[str, str]:
@@ -63,11 +60,22 @@ def going(results: ResultsFolder) -> dict[str, str]:
 
     Of another machine's nothing is known: it counts as going on.
     """
+    return _trials_of(filter(_may_go_on, _runs(results)))
+
+
+def _runs(results: ResultsFolder) -> list[Path]:
+    return sorted((results.path / CLAIMS).glob(f"*{SUFFIX}"))
+
+
+def _may_go_on(run: Path) -> bool:
+    host, _, process = run.stem.rpartition("-")
+    return host != socket.gethostname() or not process.isdecimal() or is_alive(int(process))
+
+
+def _trials_of(runs: Iterable[Path]) -> dict[str, str]:
     trials: dict[str, str] = {}
-    for path in sorted((results.path / CLAIMS).glob(f"*{SUFFIX}")):
-        host, _, process = path.stem.rpartition("-")
-        if host != socket.gethostname() or not process.isdecimal() or is_alive(int(process)):
-            trials |= _read(path)
+    for run in runs:
+        trials |= _read(run)
     return trials
 
 
