@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,6 +42,32 @@ def files(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return uri
+
+
+IMPATIENT = """
+from mritk import Background
+from mritk.__main__ import run
+Background.PATIENCE = {seconds}
+run()
+"""
+
+
+@pytest.fixture
+def run_with_patience(toy, fast_protocol, tmp_path):
+    """Run a trial in a process that waits so many seconds for what is in the background."""
+
+    def run(seconds: float) -> subprocess.CompletedProcess[str]:
+        command = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
+        command += ["-o", tmp_path / "results", "--device", "cpu", "--seeds", 1]
+        return subprocess.run(
+            [sys.executable, "-c", IMPATIENT.format(seconds=seconds), *map(str, command)],
+            timeout=90,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
 
 
 class TrackingServer(ThreadingHTTPServer):

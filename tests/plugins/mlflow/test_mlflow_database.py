@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,23 +14,14 @@ import pytest
 from mritk import MritkError
 from mritk_mlflow.database import Database, database_of, open_database
 
-IN_A_HURRY = """
-from mritk import Background
-from mritk.__main__ import run
-Background.PATIENCE = 0.0
-run()
-"""
-
 
 @pytest.mark.slow
 def test_a_run_that_ends_at_once_leaves_a_new_database_whole(
-    toy, fast_protocol, tmp_path, monkeypatch
+    run_with_patience, tmp_path, monkeypatch
 ):
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    command = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
-    command += ["-o", tmp_path / "results", "--device", "cpu", "--seeds", 1]
-    subprocess.run([sys.executable, "-c", IN_A_HURRY, *map(str, command)], check=True)
+    assert run_with_patience(0.0).returncode == 0
 
     from mlflow import MlflowClient
 

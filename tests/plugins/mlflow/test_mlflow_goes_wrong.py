@@ -70,27 +70,9 @@ def test_a_server_that_never_answers(
     stored_as_without_tracker("--seeds", 2)
 
 
-IMPATIENT = """
-from mritk import Background
-from mritk.__main__ import run
-Background.PATIENCE = 0.2
-run()
-"""
-
-
 @pytest.mark.slow
-def test_a_server_that_never_answers_does_not_keep_the_process(
-    silent_server, toy, fast_protocol, tmp_path
-):
-    command = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
-    command += ["-o", tmp_path / "results", "--device", "cpu", "--seeds", 1]
-    done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, *map(str, command)],
-        timeout=90,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_server_that_never_answers_does_not_keep_the_process(silent_server, run_with_patience):
+    done = run_with_patience(0.2)
     assert done.returncode == 0
     (line,) = [line for line in done.stderr.splitlines() if "mlflow" in line]
     assert "mlflow was too slow: 5 calls were dropped" in line
