@@ -29,8 +29,8 @@ from benchmarks.speed.copied_trials import write_copies
 from benchmarks.speed.fresh_process import run_python
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
+from mritk.files.results_names import INDEX
 from mritk.store.folder import ResultsFolder
-from mritk.store.index_file import INDEX
 from mritk.store.trial_file import read_trial
 
 PLUGIN = Path(__file__).with_name("no_training.py")

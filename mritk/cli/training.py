@@ -30,7 +30,7 @@ def train(
     """
     if not plan.todo:
         from mritk.execute.agenda import announced
-        from mritk.store.claims import CLAIMS
+        from mritk.files.results_names import CLAIMS
         from mritk.store.view import stale_view
 
         left = (results.path / CLAIMS).is_dir()

@@ -12,8 +12,8 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from mritk.errors import StoreError, Unavailable
+from mritk.files.results_names import TRIALS
 from mritk.store.folder import ResultsFolder
-from mritk.store.places import TRIALS
 
 logger = logging.getLogger("mritk")
 

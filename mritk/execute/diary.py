@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mritk.execute.claim import claimed
+from mritk.files.results_names import CLAIMS
 from mritk.method import Epoch
-from mritk.store.claims import CLAIMS, is_claimed
+from mritk.store.claims import is_claimed
 from mritk.store.folder import ResultsFolder
 
 

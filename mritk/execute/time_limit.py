@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mritk.files.results_names import CLAIMS
 from mritk.machine.isolated import isolated
-from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 
 

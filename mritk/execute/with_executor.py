@@ -23,10 +23,10 @@ from mritk.execute.limits import Limits
 from mritk.execute.parcel import receive
 from mritk.execute.time_limit import forget_overrun
 from mritk.execute.trial_record import record_of
+from mritk.files.results_names import CLAIMS
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
-from mritk.store.claims import CLAIMS
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
 from mritk.store.provenance import collect

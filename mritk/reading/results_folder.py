@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from mritk.files.results_names import CLAIMS, ENDING, INDEX, SUBFOLDER, TRIALS, VIEW
 from mritk.reading.litter import is_litter
 
-TRIALS, ENDING = "trials", ".h5"
-SUBFOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]?")
 # What stands beside the trials while a run goes on, and after it; nothing does as it begins.
-BESIDE = frozenset({"results.h5", "trials.index", "claims"})
+BESIDE = frozenset({VIEW, INDEX, CLAIMS})
 # Files among the trials, of which there may be many.
 LOOKED_AT = 100
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mritk.files.results_names import CLAIMS
 from mritk.files.waiting import locked
 from mritk.store.folder import ResultsFolder
-
-CLAIMS = "claims"
 
 
 def claim_path(results: ResultsFolder, trial_id: str) -> Path:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from mritk.errors import ExitCode
 from mritk.files.draft import last_touched
+from mritk.files.results_names import ENDING, TRIALS, VIEW
 from mritk.store.checks import checks_of
 from mritk.store.claims import is_claimed
 from mritk.store.folder import CHECKPOINTS, FILES, ResultsFolder
 from mritk.store.kept_model import MODELS, kept_digest
-from mritk.store.places import ENDING, TRIALS, entries
+from mritk.store.places import entries
 from mritk.store.trial_file import Stored, TrialReader
 from mritk.store.trial_state import UnusableTrial
-from mritk.store.view import VIEW, stale_view
+from mritk.store.view import stale_view
 
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
 # A process that writes a file changes it all the time, so one that nobody has touched for an hour

@@ -17,8 +17,9 @@ from mritk.files.atomic import write_whole
 from mritk.files.draft import remove
 from mritk.files.ground import ground_of, why_not_writable
 from mritk.files.remedy import remedy_of
-from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
-from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
+from mritk.files.results_names import ENDING, INDEX, TRIALS
+from mritk.store.index_file import IndexFile, stamp_of, time_of
+from mritk.store.places import entries, trial_paths, trial_place
 from mritk.store.trial_file import ADVICE, Stored, TrialReader, TrialRecord, write_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
 from mritk.store.view import write_view

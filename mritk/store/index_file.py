@@ -30,7 +30,6 @@ from mritk.store.trial_state import TrialState
 
 logger = logging.getLogger("mritk")
 
-INDEX = "trials.index"
 FORMAT = 1
 # What shapes the lines: other code, other lines.
 PACKAGES = ("results", "store", "evaluate", "protocol", "data", "splits", "reading", "audit")

@@ -10,17 +10,15 @@ Of two files of one trial, one in each place, that in ``trials`` itself counts.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from mritk.errors import Unavailable
+from mritk.files.results_names import ENDING, SUBFOLDER, TRIALS
 
-TRIALS, ENDING = "trials", ".h5"
 # A listing of a thousand files is fast on every drive, and short enough for a person.
 FLAT = 1000
-SUBFOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]?")
 
 
 def trial_place(folder: Path, trial_id: str) -> Path:

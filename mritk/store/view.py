@@ -14,12 +14,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.store.places import TRIALS, trial_paths
+from mritk.files.results_names import TRIALS, VIEW
+from mritk.store.places import trial_paths
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import TRIAL_ID, write_hdf5
 
 TEXT = h5py.string_dtype()
-VIEW, SCORES = "results.h5", "scores"
+SCORES = "scores"
 RENEW = "'mritk doctor --fix' recreates it"
 RESCORE = "'mritk rescore' recomputes them"
 COLUMNS = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mritk import list_folder, list_tree
+from mritk.files import results_names
 from mritk.reading import results_folder
 from mritk.reading.results_folder import BESIDE, ENDING, SUBFOLDER, TRIALS, is_results_folder
-from mritk.store import claims, index_file, places, view
+from mritk.store import claims, places, view
 from mritk.store.folder import ResultsFolder
 
 
@@ -19,8 +20,10 @@ def put(folder, *names):
 
 
 def test_files_of_results_are_known_by_the_names_that_they_are_stored_by():
-    assert {view.VIEW, index_file.INDEX, claims.CLAIMS} == BESIDE
-    assert (places.TRIALS, places.ENDING, places.SUBFOLDER) == (TRIALS, ENDING, SUBFOLDER)
+    assert {"results.h5", "trials.index", "claims"} == BESIDE
+    assert {view.VIEW, claims.CLAIMS, results_names.INDEX} == BESIDE
+    assert (places.TRIALS, places.ENDING) == (TRIALS, ENDING) == ("trials", ".h5")
+    assert places.SUBFOLDER == SUBFOLDER
 
 
 def test_a_results_folder_is_known_from_its_first_moment_to_its_end(tmp_path, make_record):

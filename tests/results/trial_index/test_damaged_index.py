@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mritk.errors import StoreError
+from mritk.files.results_names import INDEX
 from mritk.results import trial_index
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trial_index import TrialIndex
 from mritk.store import index_file
 from mritk.store.folder import ResultsFolder
-from mritk.store.index_file import INDEX, TRIAL, IndexFile
+from mritk.store.index_file import TRIAL, IndexFile
 from mritk.store.trial_state import TrialState
 from tests.results.trial_index.conftest import MEANS, QUICK, board_of, slow, text
 
