@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.tell import warn
+from mritk.cli.tell import results_alone, warn
 from mritk.files.user_path import user_path
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class App:
         from mritk.plugins.loaded import explain_failure
         from mritk.plugins.registry import Registry
 
-        registry = Registry.load(self.plugin_options, os.environ)
+        with results_alone():
+            registry = Registry.load(self.plugin_options, os.environ)
         for plugin in registry.failures:
             warn(explain_failure(plugin))
         return registry

@@ -8,7 +8,7 @@ import sys
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,7 +17,7 @@ import mritk
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.hints import harmless, meant_by
 from mritk.cli.interrupt import Interrupt
-from mritk.cli.tell import say, warn
+from mritk.cli.tell import results_alone, say, warn
 from mritk.errors import ExitCode, MritkError
 
 # What the system refuses because of a name, a right or a disk is no defect of mritk.
@@ -74,6 +74,14 @@ COMMANDS = {
 }
 
 
+class _OwnContext(click.Context):
+    """Runs a command of mritk; commands of plugins may print on stdout as they like."""
+
+    def invoke(self, callback: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with results_alone():
+            return super().invoke(callback, *args, **kwargs)
+
+
 class Commands(Mapping[str, click.Command]):
     """The commands of mritk by name."""
 
@@ -83,6 +91,8 @@ class Commands(Mapping[str, click.Command]):
         found = vars(import_module(f"mritk.cli.{name}")).values()
         command = next(c for c in found if isinstance(c, click.Command) and c.name == name)
         command.short_help = COMMANDS[name]
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = _OwnContext
         return command
 
     def __iter__(self) -> Iterator[str]:

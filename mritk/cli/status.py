@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import json_option, plugin_option, results_argument
-from mritk.cli.tell import echo, echo_json
+from mritk.cli.tell import echo, echo_json, output
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
         if as_json:
             echo_json(_as_data(found))
             return ExitCode.OK
-        if watch and sys.stdout.isatty():
-            click.clear()
+        if watch and output().isatty():
+            with redirect_stdout(output()):
+                click.clear()
         echo(_text(found, results))
         if not (watch and (found.running or found.goes_on)):
             return ExitCode.OK

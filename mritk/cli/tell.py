@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 import click
 
 from mritk.text.visible import visible
 
+# Where results go while all else that is printed goes to stderr.
+_kept: list[TextIO] = []
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Print on stdout nothing but results: what plugins and libraries print goes to stderr."""
+    _kept.append(output())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _kept.pop()
+
+
+def output() -> TextIO:
+    """Return the stream on which results are printed."""
+    return _kept[-1] if _kept else sys.stdout
+
 
 def echo(text: object, *, end: str = "\n") -> None:
     """Print a result, for a person or the next program, on stdout."""
-    click.echo(visible(str(text)) + end, nl=False)
+    click.echo(visible(str(text)) + end, file=output(), nl=False)
 
 
 def echo_json(data: object, default: Callable[[Any], str] | None = None) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from mritk.cli.app import Option
+from mritk.cli.tell import output
 
 wide_option = click.option(
     "--wide", is_flag=True, help="Show all columns, even if wider than the terminal."
@@ -68,4 +68,4 @@ def style_and_width(options: Mapping[str, Any], *, to_file: bool = False) -> tup
 
 def terminal_width() -> int | None:
     """Return how many columns the terminal has that is written to; None where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if output().isatty() else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 
 from mritk.data.one_name import with_composed_classes, with_one_spelling
 from mritk.data.patients import PatientRule, with_patients
@@ -54,10 +53,9 @@ def is_generated(record: Dataset, workspace: Workspace) -> bool:
 
 @contextmanager
 def _plugin_of(record: Dataset) -> Iterator[None]:
-    """Keep what a plugin prints out of the results on stdout, and tell what it raises."""
+    """Tell in one line what a plugin raises by mistake."""
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        yield
     except MritkError:
         raise
     except (Exception, SystemExit) as error:

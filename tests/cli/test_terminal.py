@@ -63,11 +63,8 @@ def terminal(monkeypatch):
         def isatty(self):
             return True
 
-    class System:
-        stdout = Terminal()
-
     monkeypatch.setenv("COLUMNS", "70")
-    monkeypatch.setattr("mritk.cli.terminal.sys", System)
+    monkeypatch.setattr("mritk.cli.terminal.output", Terminal)
 
 
 @pytest.mark.usefixtures("terminal")

@@ -1,0 +1,113 @@
+"""On stdout stand results, whatever plugins print; the next program can read them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+LOUD = '''
+print("said on import")
+
+
+def loud_tiny():
+    print("said by build")
+    return build_tiny()
+
+
+def open_loud(workspace):
+    from dataclasses import replace
+
+    print("said on opening")
+    samples = open_bands(workspace)
+
+    def read(i):
+        print("said on reading")
+        return samples.read(i)
+
+    return replace(samples, read=read)
+
+
+@hookimpl(specname="mritk_backbones")
+def loud_backbones():
+    half = (0.5, 0.5, 0.5)
+    yield Architecture("loud_net", loud_tiny, InputContract(32, half, half), summary="prints")
+
+
+@hookimpl(specname="mritk_datasets")
+def loud_datasets():
+    print("said by the hook")
+    yield Dataset("loud_bands", open_loud, summary="prints")
+
+
+@hookimpl
+def mritk_epoch_end(epoch):
+    print("said at the end of an epoch")
+
+
+@hookimpl
+def mritk_commands(cli):
+    @cli.command()
+    def greet():
+        """Print a greeting."""
+        print("hello")
+'''
+
+
+@pytest.fixture
+def loud(toy):
+    """A one-file plugin that prints wherever it is called."""
+    toy.write_text(toy.read_text() + LOUD)
+    return toy
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "loud_bands"),
+        ("show", "loud_net"),
+        ("list", "backbones"),
+        ("plugins",),
+        ("plugins", "check", "loud_bands"),
+        ("audit", "loud_bands"),
+        ("fetch", "-d", "loud_bands"),
+    ],
+)
+def test_a_command_prints_json_alone(mritk, loud, words):
+    ended = mritk(*words, "-p", loud, "--json")
+    assert json.loads(ended.out)
+    assert "said by the hook" in ended.err
+    assert "said" not in ended.out
+
+
+@pytest.mark.slow
+def test_a_run_prints_its_table_alone(mritk, loud, fast_protocol, tmp_path):
+    words = ["run", "-p", loud, "-b", "loud_net", "-d", "loud_bands", "--seeds", 1]
+    words += ["--protocol", fast_protocol, "-o", tmp_path / "results", "--device", "cpu"]
+    first = mritk(*words, "--json")
+    assert json.loads(first.out)
+    said = ["on import", "by build", "on opening", "on reading", "at the end of an epoch"]
+    assert [what for what in said if f"said {what}" not in first.err] == []
+    assert "said" not in first.out
+    assert mritk(*words).out.startswith("loud_bands (")
+
+
+def test_a_command_of_a_plugin_prints_where_it_likes_and_its_import_does_not(mritk, loud):
+    ended = mritk("-p", loud, "greet")
+    assert ended.out == "hello\n"
+    assert "said on import" in ended.err
+
+
+@pytest.mark.parametrize("words", [("show",), ("plugins", "check"), ("greet",)])
+def test_help_goes_to_stdout(mritk, loud, words):
+    ended = mritk("-p", loud, *words, "--help")
+    assert ended.out.startswith(f"Usage: mritk {' '.join(words)} [OPTIONS]")
+
+
+def test_the_next_program_of_a_pipe_reads_json(loud):
+    command = [sys.executable, "-m", "mritk", "list", "datasets", "-p", str(loud), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "loud_bands" in {row["name"] for row in json.loads(ended.stdout)}
+    assert "said on import" in ended.stderr
