@@ -48,7 +48,7 @@ def doctor(results: Path, fix: bool, discard: bool, as_json: bool) -> int:
     folder = ResultsFolder(results)
     found = diagnose(folder)
     if not found.trials and not found.ailments:
-        say(f"mritk: no trials in {results}")
+        say(f"mritk: {folder.says_empty()}")
         return ExitCode.NOTHING_TO_DO
     done = cure(folder, found) if fix else []
     if discard:

@@ -57,8 +57,10 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
 def _text(found: Status, results: Path) -> str:
     from tabulate import tabulate
 
+    from mritk.store.folder import ResultsFolder
+
     if not any((found.finished, found.running, found.failed, found.unusable, found.to_do)):
-        return f"no trials in {results}; to train some: mritk run --results {quote(str(results))}"
+        return ResultsFolder(results).says_empty()
     counts = [f"{found.finished} finished", f"{len(found.running)} running"]
     to_do = [name for trial, name in found.to_do.items() if trial not in found.left]
     counts += [f"{len(found.failed)} failed", f"{len(to_do)} to do"]

@@ -21,6 +21,7 @@ from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.results.group_table import GroupTable
+from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
 from mritk.tasks.task import Task
 
@@ -267,7 +268,8 @@ class Leaderboard:
     def nothing_in(self, results: Path, what: str = "trials") -> str:
         """Return why there is no table of ``what`` was asked for in a results folder."""
         if not self.unscored:
-            return f"no {what} in {results}"
+            empty = ResultsFolder(results).says_empty()
+            return empty if what == "trials" else f"no {what} in {results}"
         one = len(self.unscored) == 1
         found = "1 trial" if one else f"{len(self.unscored)} trials"
         return (

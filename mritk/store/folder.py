@@ -61,6 +61,11 @@ class ResultsFolder:
             f"{quote(str(self.path))}"
         )
 
+    def says_empty(self) -> str:
+        """Return what to tell a person who asks for trials where there are none."""
+        run = f"mritk run --results {quote(str(self.path))}"
+        return f"no trials in {self.path}; to train some: {run}"
+
     def is_there(self) -> bool:
         """Tell whether the folder is there now, with the trials that a run puts into it.
 

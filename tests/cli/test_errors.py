@@ -284,10 +284,15 @@ def test_all_that_commands_print_goes_through_one_place():
             assert not re.search(r"click\.s?echo\(|\bprint\(", text), path.name
 
 
-def test_no_trials_to_show(mritk, tmp_path):
-    assert mritk("leaderboard", tmp_path / "nowhere").code == 2
-    (tmp_path / "empty" / "trials").mkdir(parents=True)
-    assert mritk("leaderboard", tmp_path / "empty").code == 5
+@pytest.mark.parametrize("command", ["leaderboard", "report", "differences", "doctor", "status"])
+def test_no_trials_to_show(mritk, tmp_path, command):
+    assert mritk(command, tmp_path / "nowhere").code == 2
+    folder = tmp_path / "no trials yet"
+    (folder / "trials").mkdir(parents=True)
+    ended = mritk(command, folder)
+    assert ended.code == (0 if command == "status" else 5)
+    told = f"no trials in {folder}; to train some: mritk run --results '{folder}'\n"
+    assert (ended.out + ended.err).endswith(told)
 
 
 def test_a_home_that_cannot_be_written(run_toy, monkeypatch):
