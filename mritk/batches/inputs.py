@@ -136,13 +136,12 @@ class Inputs:
         with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
-        # What is made in inference mode must not meet autograd; a copy may.
-        return outputs.clone()
+        return outputs
 
     def _outputs(self, network: nn.Module, images: Images, at_once: int) -> torch.Tensor | None:
         """Return the outputs for all images; None if so many at once take too much memory."""
         try:
-            with torch.inference_mode():
+            with torch.no_grad():  # a network may keep a tensor of this pass for training
                 filled = at_once if self.one_shape else 0
                 return torch.cat(
                     [

@@ -23,6 +23,7 @@ from mritk.images.input_contract import InputContract
 from mritk.model.anew import build_anew
 from mritk.model.contract import Normalise
 from mritk.model.head_layout import build_described_head, describe_head
+from mritk.model.late_buffers import make_room
 from mritk.model.lora import merged_state
 from mritk.model.network import Network
 from mritk.model.weights import match, read_state_dict
@@ -169,7 +170,9 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
             f"the metadata of {path} are incomplete ({error}), so the network cannot be built; "
             "recreate the model with 'mritk run … --keep-models --rerun'"
         ) from error
-    report, state = match(network, read_state_dict(path), (), path.name, sha256_of(path))
+    stored = read_state_dict(path)
+    make_room(network, stored)
+    report, state = match(network, stored, (), path.name, sha256_of(path))
     if not report.complete or report.exempt:
         raise WeightsMismatch(
             f"{path} does not fit {architecture.name} of {architecture.origin}: {report}; the "

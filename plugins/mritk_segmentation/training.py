@@ -184,7 +184,7 @@ class MapTraining(ABC):
     @contextmanager
     def _evaluation(self) -> Iterator[None]:
         self.network.eval()
-        with torch.inference_mode():
+        with torch.no_grad():  # a network may keep a tensor of this pass for training
             yield
 
     # -- what is fitted --------------------------------------------------------------------------
