@@ -25,12 +25,17 @@ def empty(tmp_path, default_phantom, monkeypatch):
 
 @pytest.mark.slow
 def test_mritk_run_without_options(empty, mritk):
-    """Two seeds are planned; one seed and two epochs at 48 px show what comes of it."""
+    """Two seeds are planned; one seed and two epochs at 48 px, in larger batches, show what comes
+    of it."""
     planned = mritk("run", "--dry-run", "--json")
     assert planned.code == 0, planned.err
     assert len(json.loads(planned.out)) == 4
     recipe = mritk("show", "quick", "--toml").out
-    for whole, short in (("epochs = 8", "epochs = 1"), ("image_size = 96", "image_size = 48")):
+    for whole, short in (
+        ("epochs = 8", "epochs = 1"),
+        ("image_size = 96", "image_size = 48"),
+        ("batch_size = 16", "batch_size = 64"),
+    ):
         assert recipe.count(whole) == 1
         recipe = recipe.replace(whole, short)
     (empty / "quick.toml").write_text(recipe)
