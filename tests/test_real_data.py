@@ -48,12 +48,17 @@ def test_the_official_parts_are_read_as_they_are():
 
 @cache
 def pixels() -> dict[str, int]:
-    """Return a digest of the pixels of each image, by a way of its own."""
+    """Return a digest of the pixels of each image, by a way of its own.
+
+    All are grey, as the audit says too, so that brightness is all there is: to decode it takes half
+    the time of colours.
+    """
     found = {}
     for path in sorted(Path(DATA).rglob("*.jpg")):
         with Image.open(path) as image:
+            image.draft("L", image.size)
             name = path.relative_to(DATA).as_posix()
-            found[name] = hash((image.size, image.convert("RGB").tobytes()))
+            found[name] = hash((image.size, image.mode, image.tobytes()))
     return found
 
 
@@ -80,6 +85,7 @@ def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     assert ended.code == 1
     data = json.loads(ended.out)
     found = {finding["kind"]: finding for finding in data["findings"]}
+    assert data["datasets"][0]["modes"] == {"grey uint8": 3264}
     files = {
         path.relative_to(DATA).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in Path(DATA).rglob("*.jpg")
@@ -96,6 +102,10 @@ def test_the_audit_finds_the_copies_in_the_official_split(mritk):
 def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     mritk, fast_protocol, tmp_path
 ):
+    # In fewer and larger steps, which learn as much of so many images.
+    text = fast_protocol.read_text()
+    assert "batch_size = 16" in text
+    fast_protocol.write_text(text.replace("batch_size = 16", "batch_size = 64"))
     arguments = ("run", "-b", "small_cnn", "-d", f"folder:{DATA}", "--protocol", fast_protocol)
     first = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert first.code == 0, first.err
@@ -115,4 +125,4 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     assert 100 < trial.predictions["test"].clean.sum() <= 394 - 259
     validation = json.loads(mritk("show", path, "--json").out)["val"]
     assert 450 < validation["samples"] < 574, "a fifth of what is left without the copies"
-    assert validation["macro_auroc"] > 0.65, "three short epochs learn something; chance is 0.5"
+    assert validation["macro_auroc"] > 0.8, "0.9 after three epochs; of shuffled labels up to 0.7"
