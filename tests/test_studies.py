@@ -61,7 +61,7 @@ OF_MONAI = ("densenet121_3d", "resnet34_3d")
 OF_VOLUMES = ("brats_africa", "dufumier2021", "fader_abide2")
 
 # What is large besides the backbones.
-NARROW = {"fader_abide2": ("parameters.width=4",)}
+NARROW = dict.fromkeys(("fader_abide2", "fader_phantom"), ("parameters.width=4",))
 
 # A large network trains for long: protocols that hold every key of the four between them.
 SOME = {"lvmmed": ("lvmmed_frozen_1fc", "lvmmed_full_3fc")}
