@@ -153,16 +153,18 @@ def steps_of(sides, network, file):
 
 
 @pytest.mark.slow
-def test_programs_make_as_many_steps(tmp_path, tiny_network):
-    sides = ["timm, best", process.COLD]
+def test_programs_make_as_many_steps(tmp_path, monkeypatch):
+    """With a network for each that the program has itself: timm takes seconds to import."""
+    monkeypatch.setitem(process.TIMM_NAMES, "small_cnn", "shufflenet_v2_x0_5")
+    sides = ["torchvision, 0 workers", process.COLD]
     counts = {(2 * 10, 2 * 40, 2 * 8)}
-    assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
+    assert steps_of(sides, "small_cnn", tmp_path / "x.json") == (sides, counts)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
-def test_so_do_torchvision_and_mritk_with_the_caches_of_the_run_before(tmp_path, tiny_network):
-    sides = ["torchvision, 0 workers", process.COLD, process.WARM]
+def test_so_do_timm_and_mritk_with_the_caches_of_the_run_before(tmp_path, tiny_network):
+    sides = ["timm, best", process.COLD, process.WARM]
     counts = {(2 * 10, 2 * 40, 2 * 8)}
     assert steps_of(sides, tiny_network, tmp_path / "x.json") == (sides, counts)
 
