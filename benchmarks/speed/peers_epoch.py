@@ -28,7 +28,6 @@ from benchmarks.speed.bare_network import BareNetwork
 from benchmarks.speed.command_line import BACKBONES, chosen_cases, command_line
 from benchmarks.speed.epoch import TakingTurns, make_floor, parse_epoch_options, take_turns
 from benchmarks.speed.measurement import median_seconds, progress, ratio
-from benchmarks.speed.peers import timm_train, torchvision_train
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
 from mritk.machine.allocator import keep_large_blocks
@@ -44,6 +43,9 @@ def fed_by_loaders(
     floor: BareNetwork, folder: Path, size: int, options: argparse.Namespace, device: str
 ) -> dict[str, Callable[[], object]]:
     """Return an epoch of the floor's network with each peer's loader, as calls."""
+    # Seconds of imports, which those who time mritk alone do without.
+    from benchmarks.speed.peers import timm_train, torchvision_train
+
     wanted = argparse.Namespace(
         data=folder, size=size, batch=options.batch, workers=options.workers, device=device
     )
