@@ -74,15 +74,15 @@ def random_recipe(rng: np.random.Generator) -> Recipe:
     )
 
 
-def make_setup(number: int, folder: Path) -> Setup:
-    """Return training ``number``; the number decides on everything but the folder."""
+def make_setup(number: int, folder: Path, images: int = 44) -> Setup:
+    """Return training ``number`` on so many images; the number decides on all the rest."""
     rng = np.random.default_rng(number)
     targets = np.arange(COUNT) % 2
-    images = rng.integers(0, 120, (COUNT, SIDE, SIDE)).astype(np.uint8)
-    for image, target in zip(images, targets, strict=True):
+    pixels = rng.integers(0, 120, (COUNT, SIDE, SIDE)).astype(np.uint8)
+    for image, target in zip(pixels, targets, strict=True):
         image[6 * target : 6 * target + 6] += 60
     task, workspace = Classification(("top", "bottom")), Workspace(folder / "home")
-    samples = Samples([f"s{i:02d}" for i in range(COUNT)], targets, task, lambda i: images[i])
+    samples = Samples([f"s{i:02d}" for i in range(COUNT)], targets, task, lambda i: pixels[i])
     half = (0.5, 0.5, 0.5)
     history: list = []
     # One at every step, or at the ends of epochs alone.
@@ -91,7 +91,7 @@ def make_setup(number: int, folder: Path) -> Setup:
     return Setup(
         parameters=random_recipe(rng),
         task=task,
-        train=Subset.of(samples, np.arange(44), workspace),
+        train=Subset.of(samples, np.arange(images), workspace),
         val=Subset.of(samples, np.arange(44, 60), workspace),
         augmentation=Augmentation("noise", noise),
         seed=number,

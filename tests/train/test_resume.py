@@ -38,8 +38,8 @@ class Counting:
         return noise(images, generator)
 
 
-def training(number, folder, at=None, every=None, **fields):
-    setup = make_setup(number, folder)
+def training(number, folder, at=None, every=None, images=44, **fields):
+    setup = make_setup(number, folder, images)
     if every is not None:
         setup.checkpoint.every = every
     return replace(setup, augmentation=Augmentation("noise", Counting(at)), **fields)
@@ -72,13 +72,14 @@ def stopped(number, folder, at, **fields):
 def test_stops_at_random_batches_change_nothing(number, tmp_path):
     """Random stages, optimisers, schedules, early stopping, mixing, averages; see the module.
 
-    Half of the trainings keep a checkpoint at each step, half at the ends of epochs alone.
+    Half of the trainings keep a checkpoint at each step, half at the ends of epochs alone; an
+    epoch has two or three steps.
     """
-    expected, batches = whole(number, tmp_path)
+    expected, batches = whole(number, tmp_path, images=20)
     rng = np.random.default_rng([number, 2026])
     for _ in range(3):
-        stopped(number, tmp_path, at=int(rng.integers(batches + 1)))
-    found, _ = whole(number, tmp_path)
+        stopped(number, tmp_path, at=int(rng.integers(batches + 1)), images=20)
+    found, _ = whole(number, tmp_path, images=20)
     assert found == expected
 
 
