@@ -238,9 +238,9 @@ def toy():
 def build(name):
     if name == "toy":
         return toy()
-    # Blocks of a DenseNet differ in their depth alone.
-    fewer = {"block_config": (2, 2, 2, 2)} if name == "densenet121" else {}
-    return timm.create_model(name, num_classes=4, **fewer)
+    # Blocks of a stage differ in their depth alone.
+    fewer = {"densenet121": {"block_config": (2, 2, 2, 2)}, "convnext_tiny": {"depths": 4 * (1,)}}
+    return timm.create_model(name, num_classes=4, **fewer.get(name, {}))
 
 
 def step(count):
