@@ -16,7 +16,7 @@ from tests.gpu.scene import Scene
 
 GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 # Whole batches in every epoch: three quarters of the images train.
-SMALL = {"backbone": "small_cnn", "without_batch_norm": "small_cnn", "size": 32, "images": 64}
+SMALL = {"backbone": "small_cnn", "without_batch_norm": "small_cnn", "size": 16, "images": 64}
 # At this size images take the memory, and not what libraries need to work.
 ROOMY = {"size": 224, "images": 512, "batch": 64}
 
