@@ -283,7 +283,7 @@ def test_both_variants_stand_in_one_table_with_a_paired_interval(mritk, tmp_path
     plugin = tmp_path / "balls.py"
     plugin.write_text(PLUGIN)
     results = tmp_path / "results"
-    asked = ("-p", plugin, "--protocol", "between", "--seeds", "2", "-o", results)
+    asked = ("-p", plugin, "--protocol", "between", "--seeds", "1", "-o", results)
     for name in ("balls", "augmented:balls,copies=2"):
         ended = mritk("run", "-d", name, *asked)
         assert ended.code == 0, ended.err
