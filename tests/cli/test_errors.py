@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -129,32 +130,34 @@ def test_a_results_folder_that_cannot_be_made(mritk, toy, fast_protocol, tmp_pat
     assert "is not writable: Not a directory" in ended.err
 
 
-FULL_DISK = """
-import resource, signal, sys
-from mritk.cli.main import main
-# Past this size every write fails, as on a full disk; what Python compiles must not be cut off.
-sys.dont_write_bytecode = True
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-sys.exit(main(sys.argv[1:]))
-"""
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Past a size every write fails, as on a full disk."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what is compiled must not be cut off
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextmanager
+    def full(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return full
 
 
 @pytest.mark.slow
-def test_a_full_disk_leaves_no_half_written_file(run_toy, toy, fast_protocol, tmp_path):
+def test_a_full_disk_leaves_no_half_written_file(run_toy, full_disk, tmp_path):
     run_toy("--seeds", 1)
     before = sorted((tmp_path / "results").rglob("*"))
-    base = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, *map(str, (*base, "-o", tmp_path / "results"))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert "mritk: cannot write" in done.stderr
-    assert "File too large" in done.stderr
-    assert "Trials already written are safe" in done.stderr
+    with full_disk(20_000):
+        ended = run_toy()
+    assert ended.code == 3
+    assert "mritk: cannot write" in ended.err
+    assert "File too large" in ended.err
+    assert "Trials already written are safe" in ended.err
     assert sorted((tmp_path / "results").rglob("*")) == before
 
 
