@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
+from tests.conftest import TOY_PLUGIN, run_toy_in
 
 TRACKERS = ("MRITK_TENSORBOARD", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
 
@@ -39,17 +41,27 @@ def stored(tmp_path: Path) -> Callable[[], dict[str, TrialRecord]]:
     return lambda: trials_in(tmp_path / "results")
 
 
+@pytest.fixture(scope="session")
+def untracked(tmp_path_factory, audit_once) -> dict[str, TrialRecord]:
+    """Return the trials of the toy with two seeds, of which no tracker was told."""
+    folder = tmp_path_factory.mktemp("untracked")
+    (folder / "toy.py").write_text(TOY_PLUGIN)
+    shutil.copytree(audit_once(folder / "toy.py", "bands"), folder / "home" / "audit")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in TRACKERS:
+            patch.delenv(variable, raising=False)
+        return trials_in(run_toy_in(folder, TOY_PLUGIN, "--seeds=2"))
+
+
 @pytest.fixture
-def stored_as_without_tracker(run_toy, stored, tmp_path, monkeypatch) -> Callable[..., None]:
+def stored_as_without_tracker(stored, untracked) -> Callable[..., None]:
     """Check that what was stored is finished, and bit for bit that of a run without trackers."""
 
-    def check(*arguments: object) -> None:
-        with monkeypatch.context() as patch:
-            for variable in TRACKERS:
-                patch.delenv(variable, raising=False)
-            assert run_toy(*arguments, "-o", tmp_path / "untracked").code == 0
-        expected, found = trials_in(tmp_path / "untracked"), stored()
+    def check(*, seeds: int) -> None:
+        expected = {name: trial for name, trial in untracked.items() if trial.seed < seeds}
+        found = stored()
         assert found.keys() == expected.keys()
+        assert len(found) == seeds
         for name, trial in found.items():
             assert trial.status == "finished"
             for part in ("val", "test"):

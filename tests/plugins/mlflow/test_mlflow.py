@@ -68,7 +68,7 @@ def test_every_trial_is_a_run_with_its_stored_history(
             "seed": str(trial.seed),
         }
         assert_shows(uri, run, trial.history)
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_a_server_that_is_not_there(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert run_toy("--seeds", 2).code == 0
     assert_one_warning("mlflow is disabled", "Connection refused", "unset MLFLOW_TRACKING_URI")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_and_is_asked_again_and_again(
     monkeypatch.setattr(Background, "PATIENCE", 0.2)
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow was too slow", "check MLFLOW_TRACKING_URI")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_a_server_that_never_answers(
     assert run_toy("--seeds", 2).code == 0
     # Two trials with a start, three epochs and an end.
     assert_one_warning("mlflow was too slow: 10 calls were dropped")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_a_client_that_raises(
     monkeypatch.setattr(f"mlflow.MlflowClient.{moment}", refuse)
     assert run_toy("--seeds", 2).code == 0
     assert_one_warning("mlflow is disabled", "ValueError: planted", "unset MLFLOW_TRACKING_URI")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_a_client_that_hangs(
     assert run_toy("--seeds", 2).code == 0
     release.set()
     assert_one_warning("mlflow was too slow: 10 calls were dropped")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_a_folder_that_mlflow_no_longer_takes(
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow is disabled", "sqlite:///mlflow.db", "MLFLOW_ALLOW_FILE_STORE")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_made(
     (tmp_path / "mlruns").write_text("a file stands in the way")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow is disabled")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_folder_that_is_read_only(
         pytest.skip("root may write anywhere")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow is disabled")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_a_database_whose_tables_are_half_made(
         half.executescript("DELETE FROM alembic_version; DROP TABLE input_tags;")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("half made", str(tmp_path / "mlflow.db"), "delete it if it holds no runs")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_a_database_that_cannot_be_opened(
     (tmp_path / "mlflow.db").mkdir()
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("unable to open database file", "check MLFLOW_TRACKING_URI")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_without_mlflow_installed_a_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "mlflow", None)
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("python -m pip install 'mritk-bench[mlflow]'")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 # -- when it is off ----------------------------------------------------------------------------

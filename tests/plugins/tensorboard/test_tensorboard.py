@@ -67,7 +67,7 @@ def test_every_trial_has_a_folder_with_its_stored_history(
     for trial in trials.values():
         assert len(trial.history) == 3
         assert_shows(folder_of(board, trial), trial.history)
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     ended = run_toy("--seeds", 2)
     assert ended.code == 0
     assert_one_warning("MRITK_TENSORBOARD", "is disabled", str(board))
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 def test_a_folder_that_is_read_only_is_one_line(
@@ -203,7 +203,7 @@ def test_a_folder_that_is_read_only_is_one_line(
     ended = run_toy("--seeds", 1)
     assert ended.code == 0
     assert_one_warning("MRITK_TENSORBOARD", "PermissionError")
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
 
 
 @pytest.mark.slow
@@ -218,7 +218,7 @@ def test_a_writer_that_fails_in_the_middle_is_one_line(
     ended = run_toy("--seeds", 2)
     assert ended.code == 0
     assert_one_warning("no space left on device", "unset it")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_a_writer_that_hangs_holds_nothing_up(
     # Two trials with a beginning, three epochs and an end each, and the end of the run, but for the
     # first beginning, behind which the first epoch hangs.
     assert_one_warning("tensorboard was too slow: 10 calls were dropped")
-    stored_as_without_tracker("--seeds", 2)
+    stored_as_without_tracker(seeds=2)
 
 
 @pytest.mark.slow
@@ -247,4 +247,4 @@ def test_without_tensorboard_installed_a_line_says_what_to_install(
     assert ended.code == 0
     assert_one_warning("python -m pip install 'mritk-bench[tensorboard]'")
     assert not board.exists()
-    stored_as_without_tracker("--seeds", 1)
+    stored_as_without_tracker(seeds=1)
