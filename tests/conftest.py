@@ -275,6 +275,12 @@ def no_near_copies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_figures_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test of something else on the report's page the drawing of eight figures."""
+    monkeypatch.setattr("mritk.report.page.KINDS", {})
+
+
+@pytest.fixture
 def toy(tmp_path: Path, audited_before: Callable[..., None]) -> Path:
     """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``, audited before."""
     path = tmp_path / "toy.py"

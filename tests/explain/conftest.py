@@ -45,7 +45,7 @@ def open_planted(workspace, dims, masks=True, shift=0):
         spatial_dims=dims,
         patients=[f"sub-{i:02d}" for i in range(COUNT)],
         spacing=np.tile([2.0, 1.5, 1.0][:dims], (COUNT, 1)),
-        covariates={"head_volume": rng.normal(1400, 100, COUNT), "sex": ["f", "m"] * 48},
+        covariates={"head_volume": rng.normal(1400, 100, COUNT), "sex": ["f", "m"] * (COUNT // 2)},
         read_lesion=(lambda i: lesions[i] & (masks != "empty")) if masks else None,
     )
 

@@ -262,12 +262,13 @@ def test_a_mask_of_another_shape_is_refused(here, explain):
     assert ended.code == 2
 
 
-def test_a_regression_is_refused(here, mritk, tmp_path, run_toy):
-    text = (here / "planted.py").read_text()
+def test_a_regression_is_refused(here, mritk, tmp_path):
+    text = (here / "planted.py").read_text().replace("COUNT = 16, 4, 96", "COUNT = 16, 4, 24")
     values = text.replace("np.arange(COUNT) % 2,", "np.arange(COUNT) / 7,")
     values = values.replace('Classification(("plain", "cube"))', 'Regression("mm")')
     (tmp_path / "planted.py").write_text(values.replace("Classification,", "Regression,"))
-    (tmp_path / "protocol.toml").write_text((here / "protocol.toml").read_text())
+    brief = (here / "protocol.toml").read_text().replace("epochs = 12", "epochs = 1")
+    (tmp_path / "protocol.toml").write_text(brief)
     assert train(tmp_path, "cubes2", "planted2", "--keep-models") == 0
     (trial,) = (tmp_path / "planted2" / "trials").glob("*.h5")
     ended = mritk("explain", trial, "--results", tmp_path / "planted2")

@@ -9,7 +9,7 @@ import pytest
 
 from mritk.store.explanations import EXPLANATIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_figures_of_tables")]
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def test_a_slice_has_its_sides_in_mm_and_its_image_below(table):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures_of_tables")
 def test_the_page_shows_them_and_says_where_their_images_are(mritk, trained, tmp_path):
     pages = {}
     for name, options in (("plain", ()), ("images", ("-d", "balls"))):

@@ -103,6 +103,7 @@ def test_head_and_contents_say_what_when_and_where(page):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures_of_tables")
 def test_tables_of_a_varied_protocol_are_surveyed_by_a_curve(make_trial):
     records = [
         make_trial(
@@ -220,6 +221,7 @@ def test_failed_trials_conflicts_and_provenance_are_there(page):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures_of_tables")
 def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_toy, toy, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     output = tmp_path / "report.html"
@@ -238,6 +240,7 @@ def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_to
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures_of_tables")
 def test_an_empty_folder_and_a_page_that_cannot_be_written_are_told(mritk, make_record, tmp_path):
     (tmp_path / "empty" / "trials").mkdir(parents=True)
     assert mritk("report", tmp_path / "empty", "-o", tmp_path / "a.html").code == 5
