@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mritk import Subset, Workspace
+from mritk.cli.main import main
 from mritk.model import onnx_export as onnx_file
 from mritk.model.model_file import load_model
 from mritk.plugins.registry import Registry
@@ -32,6 +33,15 @@ def trained(tmp_path_factory):
     plugin = TOY_PLUGIN.replace("InputContract(32, half, half)", contract)
     run_toy_in(home, plugin, "--keep-models")
     return home
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    """The network of that trial as ONNX."""
+    (record,) = ResultsFolder(trained / "results").trials()
+    command = ["export", record.id, "-p", trained / "toy.py", "--results", trained / "results"]
+    assert main([str(word) for word in (*command, "-o", trained / "model.onnx")]) == 0
+    return trained / "model.onnx"
 
 
 @pytest.fixture
@@ -101,11 +111,10 @@ def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels
 
 
 @pytest.mark.slow
-def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
-    export(kept, "model.onnx", "--to", "onnx")
+def test_channel_order_is_in_the_graph(kept, exported, toy, tmp_path):
     red = np.zeros((1, 3, 32, 32), np.float32)
     red[:, 0] = np.random.default_rng(0).random((32, 32))
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(exported)
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     network = load_model(path, Registry.load([str(toy)], {}).backbone).network
     mean = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1)
@@ -117,9 +126,8 @@ def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_onnx_carries_the_metadata(kept, export, tmp_path):
-    export(kept, "model.onnx", "--to", "onnx")
-    model = onnx.load(tmp_path / "model.onnx")
+def test_onnx_carries_the_metadata(kept, exported):
+    model = onnx.load(exported)
     onnx.checker.check_model(model, full_check=True)
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert told["trial"] == kept.id
@@ -167,13 +175,13 @@ def test_what_one_exporter_cannot_express_the_other_may(
 
 
 @pytest.mark.slow
-def test_nan_is_no_agreement(kept, toy, tmp_path):
+def test_nan_is_no_agreement(kept, exported, toy, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     model = load_model(path, Registry.load([str(toy)], {}).backbone)
-    content = onnx_file.to_onnx(model)
+    onnx_file.check_onnx(exported.read_bytes(), model)
     model.network.head[0].bias.fill_(float("nan"))
     with pytest.raises(onnx_file.OnnxMismatch):
-        onnx_file.check_onnx(content, model)
+        onnx_file.check_onnx(exported.read_bytes(), model)
 
 
 @pytest.mark.slow
@@ -269,9 +277,8 @@ def test_a_target_that_cannot_be_written(kept, export, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_name_of_the_file_chooses_the_format(kept, export, tmp_path):
-    assert export(kept, "model.onnx").code == 0
-    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
+def test_the_name_of_the_file_chooses_the_format(exported):
+    onnx.checker.check_model(onnx.load(exported))
 
 
 @pytest.mark.parametrize(
