@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,10 @@ def slow(*cases):
 OTHER = {"fingerprint": "5" * 64, "protocol_json": '{"split":{"seed":1}}'}
 
 
-@pytest.fixture
-def folder(make_record, tmp_path):
+@pytest.fixture(scope="module")
+def written(make_record, tmp_path_factory):
     """Two rows of three trials each, of which one failed; another dataset, another protocol."""
-    folder = ResultsFolder(tmp_path / "results")
+    folder = ResultsFolder(tmp_path_factory.mktemp("written") / "results")
     rng = np.random.default_rng(0)
     for seed in range(3):
         for backbone in ("one@scratch", "two@scratch"):
@@ -52,8 +53,15 @@ def folder(make_record, tmp_path):
     folder.write(make_record(id="two9", backbone="two@scratch", seed=9, status="failed"))
     folder.write(make_record(id="other", dataset="rings", patients=False, cost={}))
     folder.write(make_record(id="slow", protocol="slow", **OTHER, notes={"parameters": 7}))
-    written = folder.trial_path("slow").stat().st_ctime_ns
-    while index_file.time_of(tmp_path) <= written:  # clocks of file systems tick slowly
+    return folder.path
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """A copy of these trials, which a test may change."""
+    folder = ResultsFolder(shutil.copytree(written, tmp_path / "results"))
+    copied = max(path.stat().st_ctime_ns for path in folder.trial_files())
+    while index_file.time_of(tmp_path) <= copied:  # clocks of file systems tick slowly
         pass
     return folder
 
