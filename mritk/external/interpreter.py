@@ -26,8 +26,9 @@ import json, platform
 from importlib.metadata import distributions
 found = {}
 for one in distributions():
-    if one.metadata['Name']:
-        found.setdefault(one.metadata['Name'].lower().replace('_', '-'), one.version)
+    said = one.metadata  # read and parsed anew each time that it is asked for
+    if said['Name']:
+        found.setdefault(said['Name'].lower().replace('_', '-'), said['Version'])
 print(json.dumps({'python': platform.python_version(), 'packages': dict(sorted(found.items()))}))
 """
 PATIENCE_S = 600.0  # uv may have to download

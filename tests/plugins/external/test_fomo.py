@@ -38,8 +38,10 @@ SPACING = (3.0, 2.0, 1.0)
 # As an entrant would write it: it knows nothing of mritk.
 ENTRANT = """
 import argparse
+import sys
 from pathlib import Path
 
+sys.modules["pydicom"] = None  # nibabel would import it, for longer than all else takes
 import nibabel as nib
 import numpy as np
 
