@@ -80,13 +80,15 @@ def smaller(record):
 def shortened(text):
     """Return a protocol's text with few epochs, generations between validations, and channels."""
     few = re.sub(r"(?m)^(report_every|epochs) = \d+$", r"\1 = 3", text())
-    return re.sub(r"(?m)^adversary_weight = ", r"width = 4\n\g<0>", few)  # of fader, else 32
+    if re.search(r'(?m)^method = "(fader|unet3d|domain_unet)"$', few):  # else 32, 16 and 16
+        few = few.replace("[parameters]\n", "[parameters]\nwidth = 4\n")
+    return few
 
 
 def coarse(function):
     """Return a function of a phantom's recipe with that of a coarse one of fewer patients."""
     given = (
-        replace(a, resolution=8, patients=a.patients // 4) if isinstance(a, Recipe) else a
+        replace(a, resolution=8, patients=a.patients // 20) if isinstance(a, Recipe) else a
         for a in function.args
     )
     return partial(function.func, *given, **function.keywords)
