@@ -186,7 +186,7 @@ def phantom_images(default_phantom):
 
 @pytest.fixture(scope="module")
 def originals(phantom_images):
-    return [*phantom_images[::6], *average_head(8)]
+    return [*phantom_images[::12], *average_head(16)]
 
 
 @pytest.fixture(scope="module")
