@@ -43,15 +43,16 @@ def test_outputs_may_meet_autograd_afterwards(inputs, images):
 
 
 def test_autograd_keeps_nothing_meanwhile(inputs, images):
+    """Nor is it inference mode, in which a network could keep no tensor for its training."""
     seen = []
 
     class Spy(nn.Module):
         def forward(self, batch):
-            seen.append((torch.is_inference_mode_enabled(), self.training))
+            seen.append((torch.is_grad_enabled(), self.training, batch.is_inference()))
             return batch.flatten(1)
 
     inputs.evaluate(Spy(), images, 5)
-    assert seen == [(True, False)] * 3
+    assert seen == [(False, False, False)] * 3
 
 
 def test_modes_of_modules_and_statistics_are_as_before(inputs, images):
