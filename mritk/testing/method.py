@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import is_dataclass, replace
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from mritk.testing.check import (
 )
 from mritk.testing.tiny import tiny_label_maps, tiny_samples
 from mritk.testing.training_under_test import TEST, TRAIN, VAL, MethodUnderTest, Training
+from mritk.text.listed import first_few
 
 if TYPE_CHECKING:
     from mritk.method import Epoch
@@ -141,11 +142,30 @@ def resumes_exactly_after_a_stop(it: MethodUnderTest) -> None:
             numbers = [epoch.epoch for epoch in resumed.epochs]
             if numbers != [epoch.epoch for epoch in whole.epochs]:
                 raise Defect(f"interrupted in epoch {stop}, its final history is {numbers}")
+            differ = [
+                f"the {name} of epoch {epoch.epoch}"
+                for epoch, expected in zip(resumed.epochs, whole.epochs, strict=True)
+                for name in _in_which_differ(epoch, expected)
+            ]
             if not equal(it.scores(resumed, samples, rows), it.reference):
+                differ.insert(0, "the scores")
+            if differ:
                 raise Defect(
-                    f"interrupted in epoch {stop} of {count} and resumed, the scores differ; the "
-                    "checkpoint must contain everything that the next step depends on"
+                    f"interrupted in epoch {stop} of {count} and resumed, these differ: "
+                    f"{first_few(differ)}; the checkpoint must contain everything that the next "
+                    "step depends on"
                 )
+
+
+def _in_which_differ(epoch: Epoch, expected: Epoch) -> list[str]:
+    """Return the numbers in which two epochs differ, but for their time."""
+    found, numbers = (
+        {name: value for name, value in asdict(one).items() if name not in ("seconds", "extra")}
+        | dict(one.extra)
+        for one in (epoch, expected)
+    )
+    # repr, in which NaN is as NaN as any other.
+    return [n for n in {**numbers, **found} if repr(found.get(n)) != repr(numbers.get(n))]
 
 
 def _stopped_and_resumed(

@@ -87,6 +87,14 @@ def test_a_planted_defect_is_found_by_its_check_alone(kind, check, registries, w
     assert set(found) == {check, *ALSO.get((kind, check), ())}
 
 
+@pytest.mark.slow
+def test_what_is_forgotten_behind_the_epoch_that_is_selected_shows_in_the_history(
+    registries, workspace
+):
+    found = failed(registries["methods"], "its_history_differs", workspace)
+    assert found == ["resumes_exactly_after_a_stop"]
+
+
 @pytest.mark.parametrize(
     "leave",
     [

@@ -44,8 +44,8 @@ class Linear:
     def fit(self):
         first = self.resume()
         for epoch in range(first, EPOCHS + 1):
-            self.step(epoch)
-            self.setup.on_epoch(Epoch(epoch, EPOCHS, "all", 0.5, 0.0, 0.0, 0.0, 0.0))
+            loss = self.step(epoch)
+            self.setup.on_epoch(Epoch(epoch, EPOCHS, "all", 0.5, loss, 0.0, 0.0, 0.0))
             self.setup.checkpoint.save(self.state(epoch))
         return self
 
@@ -71,9 +71,12 @@ class Linear:
         images = self.batch(epoch)
         targets = torch.from_numpy(self.setup.train.targets)
         wrong = (images @ self.weight).softmax(1)
-        wrong[torch.arange(len(targets)), targets] -= 1
+        rows = torch.arange(len(targets))
+        loss = -wrong[rows, targets].log().mean()
+        wrong[rows, targets] -= 1
         self.momentum = 0.9 * self.momentum + images.T @ wrong / len(targets)
         self.weight = self.weight - self.setup.parameters.rate * self.momentum
+        return float(loss)
 
     def predict(self, subset):
         return (pixels(subset) @ self.weight).numpy()
@@ -90,7 +93,7 @@ class ReachesForTheWholeDataset(Linear):
         reader = self.setup.train.samples.read.__closure__
         whole = next(c.cell_contents for c in reader if callable(c.cell_contents))
         self.weight = self.weight + float(whole(30).mean()) / 1000
-        super().step(epoch)
+        return super().step(epoch)
 
 
 class LooksAtLabels(Linear):
@@ -107,6 +110,29 @@ class StartsFromTheGlobalState(Linear):
 class ForgetsItsMomentum(Linear):
     def state(self, epoch):
         return {"epoch": epoch, "weight": self.weight}
+
+
+class ForgetsItBehindTheEpochThatItSelects(Linear):
+    """Its model is that of the first epoch, so that only the history shows what was forgotten."""
+
+    first = None
+
+    def step(self, epoch):
+        loss = super().step(epoch)
+        self.first = self.weight if self.first is None else self.first
+        return loss
+
+    def state(self, epoch):
+        return {"epoch": epoch, "weight": self.weight, "first": self.first}
+
+    def resume(self):
+        epoch = super().resume()
+        if epoch > 1:
+            self.first = self.setup.checkpoint.load()["first"]
+        return epoch
+
+    def predict(self, subset):
+        return (pixels(subset) @ self.first).numpy()
 
 
 class NeverAugments(Linear):
@@ -137,6 +163,7 @@ def mritk_methods():
     yield plain("never_looks_at_labels_to_predict", LooksAtLabels)
     yield plain("the_seed_decides", StartsFromTheGlobalState)
     yield plain("resumes_exactly_after_a_stop", ForgetsItsMomentum)
+    yield plain("its_history_differs", ForgetsItBehindTheEpochThatItSelects)
     yield plain("augments_if_it_says_so", NeverAugments)
     yield plain("parameters_are_plain", Linear, Thawed)
     yield plain("notes_are_plain", NotesTensors)
