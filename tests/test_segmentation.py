@@ -112,6 +112,7 @@ def trained(tmp_path_factory):
     return results
 
 
+@pytest.mark.slow
 def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
     for record in ResultsFolder(trained).trials():
         test = record.predictions["test"]
@@ -179,6 +180,7 @@ def test_commands_that_read_results_read_these(mritk, trained, tmp_path, command
     assert ended.code == 0, ended.err + ended.out
 
 
+@pytest.mark.slow
 def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     (record, *_) = list(ResultsFolder(trained).trials())
     assert mritk("verify", record.id, "--results", trained).code == 0

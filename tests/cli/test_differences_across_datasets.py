@@ -93,6 +93,7 @@ def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, a
         assert mritk("differences", folder, "--across", "datasets", "--metric", "dice").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lost", "left_out"), [(range(4), []), ({1}, ["net1"])])
 def test_a_row_without_values_in_a_fold_in_which_others_have_some_is_left_out(
     mritk, store, lost, left_out

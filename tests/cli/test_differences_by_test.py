@@ -105,6 +105,7 @@ def test_patients_are_not_offered_as_samples_where_they_would_be_refused(mritk, 
     assert "--level patient" not in ended.err
 
 
+@pytest.mark.slow
 def test_seeds_of_folds_are_told_apart_by_both(mritk, store):
     trials = [
         trial

@@ -164,6 +164,7 @@ def mritk_metrics():
 """
 
 
+@pytest.mark.slow
 def test_a_metric_that_returns_no_number_within_its_bounds_is_one_line(
     mritk, make_record, tmp_path
 ):
@@ -213,6 +214,7 @@ def mritk_metrics():
 """
 
 
+@pytest.mark.slow
 def test_a_metric_warns_once_and_never_that_it_reads_what_it_may_not_write(make_record, tmp_path):
     ResultsFolder(tmp_path / "results").write(make_record())
     (tmp_path / "warns.py").write_text(WARNS)

@@ -30,6 +30,7 @@ def test_mritk_plugins_lists_state_and_reason(mritk, install):
     assert ended.err.count("warning: plugin acme 0.9 (acme) failed to load") == 1
 
 
+@pytest.mark.slow
 def test_p_works_before_and_behind_the_command(mritk, toy):
     for arguments in (("-p", toy, "list", "datasets"), ("list", "datasets", "-p", toy)):
         assert "bands" in mritk(*arguments).out

@@ -212,6 +212,7 @@ def test_a_file_that_came_meanwhile_and_cannot_be_read_is_not_overwritten(folder
     assert kept == {b"one", b"two"}, "each under a name of its own"
 
 
+@pytest.mark.slow
 def test_a_metric_that_a_damaged_file_may_have_is_not_refused(mritk, folder, tmp_path):
     folder.trial_path("ages").write_bytes(b"torn")
     both = ("--metric", "accuracy", "--metric", "mae", "--interval", "none")

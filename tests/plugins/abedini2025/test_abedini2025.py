@@ -209,6 +209,7 @@ def trials(tmp_path_factory):
     return found, folder / "results"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_the_first_stage_leaves_the_backbone_and_the_second_changes_its_last_fifth(trials, name):
     changed = trials[0][name].notes["changed_tensors"]

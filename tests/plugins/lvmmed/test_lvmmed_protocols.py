@@ -99,6 +99,7 @@ def trials(tmp_path_factory):
     return results, {trial.protocol: trial for trial in ResultsFolder(results).trials()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_frozen_encoder_is_bit_identical_and_a_whole_one_is_not(trials, name):
     """Statistics of BatchNorm included, which the published code lets drift."""
