@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     found = {}
     for weight in (PLAIN, FADED):
         for seed in SEEDS:
-            options = {"adversary_weight": weight, "epochs": 24, "dropout": 0.2}
+            options = {"adversary_weight": weight, "epochs": 16, "dropout": 0.2}
             setup = make_setup(workspace, samples, setup={"seed": seed}, **options)
             found[weight, seed] = fit_fader(setup)
     rows = {"test": TEST, "unseen": np.concatenate([VAL, TEST])}
