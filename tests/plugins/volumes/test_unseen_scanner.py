@@ -70,7 +70,7 @@ def test_the_network_beats_ridge_regression_and_the_mean(registry, workspace):
         )
         return np.abs(fit(setup).predict(test) - test.targets)
 
-    stage = Stage(epochs=20, learning_rate=3e-3, warmup=0.1)
+    stage = Stage(epochs=10, learning_rate=3e-3, warmup=0.1)
     network = errors(
         finetune, Recipe(stages=(stage,), batch_size=10), registry.backbone("tiny_densenet")
     )
