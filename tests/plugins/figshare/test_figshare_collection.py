@@ -305,6 +305,7 @@ def test_the_names_are_listed(mritk):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_near_copies")
 def test_a_fold_of_the_set_is_learnt(mritk, toy, write_set, write_cvind, fast_protocol, tmp_path):
     """Whole patients make up the fold, as in the set; guessing gives an area of 0.5."""
     folder = write_set(90)
