@@ -220,7 +220,7 @@ def test_the_network_learns_balls_and_beats_the_threshold(mritk, tmp_path):
     (tmp_path / "balls.py").write_text(PLUGIN)
     results = tmp_path / "results"
     asked = ["run", "-p", tmp_path / "balls.py", "-d", "balls", "--seeds", 1, "-o", results]
-    for protocol in (["threshold"], ["unet3d", "--vary", "parameters.epochs=25"]):
+    for protocol in (["threshold"], ["unet3d", "--vary", "parameters.epochs=15"]):
         ended = mritk(*asked, "--protocol", *protocol, "--vary", "volume_size=16")
         assert ended.code == 0, ended.err
     trained = {record.method: record for record in ResultsFolder(results).trials()}
