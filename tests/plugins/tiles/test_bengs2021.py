@@ -163,7 +163,7 @@ def accuracies(tmp_path_factory):
     folder = tmp_path_factory.mktemp("resolution")
     (folder / "net.py").write_text(TWO_LAYERS)
     split = 'test_fraction = 0.5\n[selection]\non = "last"'
-    protocol = SMALL.format(split=split) + STAGE.format(epochs=12, rate=1e-2)
+    protocol = SMALL.format(split=split) + STAGE.format(epochs=8, rate=1e-2)
     (folder / "short.toml").write_text(protocol)
     call = ["run", "-p", str(folder / "net.py"), "-b", "two_layers", "--seeds", "3"]
     call += ["--vary", "image_size=30,64", "--protocol", str(folder / "short.toml")]
