@@ -93,7 +93,7 @@ def trials(tmp_path_factory):
         (folder / f"kshot_{shots}.toml").write_text(text)
         call += ["--protocol", str(folder / f"kshot_{shots}.toml")]
     with pytest.MonkeyPatch.context() as patch:
-        # Stripes of one direction and width are near copies of each other.
+        # Near copies among the stripes are not what these tests are about.
         patch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
         assert main(call) == 0
     found = ResultsFolder(folder / "results").trials()
