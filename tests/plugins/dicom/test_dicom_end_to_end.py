@@ -90,7 +90,6 @@ def test_a_folder_of_dicom_trains_and_no_patient_can_be_found_in_what_is_written
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_near_copies")
 def test_nor_if_a_file_is_broken(run, cohort, tmp_path, own_home):
     path = cohort / "class-1" / "Zimmermann_3" / "ward-7b" / "IM0003"
     path.write_bytes(path.read_bytes()[:-200])

@@ -99,6 +99,8 @@ def test_a_file_of_another_depth_or_a_tensor_too_many_or_too_few_is_refused(load
         torch.save({"state_dict": broken}, folder / "resnet_18_23dataset.pth")
         with pytest.raises(WeightsMismatch, match="nothing was loaded"):
             loaded("resnet18_3d@medicalnet", 32)
+    torch.save({"state_dict": tensors}, folder / "resnet_18_23dataset.pth")
+    assert loaded("resnet18_3d@medicalnet", 32).report.matched == len(tensors)
 
 
 def brainiac() -> torch.nn.Module:
