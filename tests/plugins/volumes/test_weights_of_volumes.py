@@ -72,7 +72,10 @@ def saved(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def outlines(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Tensors of the same names and shapes, of one number each, so that their file is small."""
-    return {name: torch.zeros((), dtype=t.dtype).expand(t.shape) for name, t in tensors.items()}
+    return {
+        name: torch.zeros((), dtype=t.dtype, device="cpu").expand(t.shape)
+        for name, t in tensors.items()
+    }
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50])
