@@ -12,6 +12,7 @@ from mritk.model.backbone import load_backbone
 from mritk.plugins.registry import Registry
 from mritk_lvmmed import LICENSE
 from mritk_lvmmed.published import LVMMED_VIT, VARIABLE, locate
+from tests.outlines import outlines
 
 SIDE = 224
 
@@ -33,11 +34,6 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def loaded(registry, workspace):
     return lambda name: load_backbone(registry.backbone(name), workspace, seed=0, size=64)
-
-
-def outlines(tensors):
-    """Tensors of the same names and shapes, of one number each, so that their file is small."""
-    return {name: torch.zeros((), dtype=t.dtype).expand(t.shape) for name, t in tensors.items()}
 
 
 # -- ResNet-50 -------------------------------------------------------------------------------------

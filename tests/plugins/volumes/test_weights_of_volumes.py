@@ -10,6 +10,7 @@ from mritk.errors import WeightsMismatch
 from mritk.model.backbone import load_backbone
 from mritk.plugins.registry import Registry
 from mritk_volumes.published import BRAINIAC, VARIABLE
+from tests.outlines import outlines
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +68,6 @@ def saved(network: torch.nn.Module) -> dict[str, torch.Tensor]:
         f"module.{name}": tensor
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
-    }
-
-
-def outlines(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors of the same names and shapes, of one number each, so that their file is small."""
-    return {
-        name: torch.zeros((), dtype=t.dtype, device="cpu").expand(t.shape)
-        for name, t in tensors.items()
     }
 
 
