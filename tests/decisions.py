@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from mritk.tasks.task import Task
 
 
+@cache
 def kinds() -> tuple[frozenset[str], frozenset[str]]:
     """Return the names of the classes of all kinds of tasks, and the names of the kinds."""
     import mritk.tasks.kinds  # noqa: F401 - imports them all
@@ -37,7 +39,7 @@ def _decides(node: ast.AST) -> bool:
 
 
 def _call_decides(node: ast.Call) -> bool:
-    called = ast.unparse(node.func).rpartition(".")[2]
+    called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
     if called in ("isinstance", "issubclass"):
         return any(_names_kind(inner) for inner in ast.walk(node.args[1]))
     if called == "register":  # of functools.singledispatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import mritk
@@ -13,25 +14,30 @@ PACKAGE = Path(mritk.__file__).parent
 Graph = Mapping[str, frozenset[str]]
 
 
-def imports_of(path: Path, *, at_top: bool = False) -> Iterator[str]:
-    """Yield what a file imports: at its top, within functions, lazily and for type checkers.
+@cache
+def imports_of(path: Path, *, at_top: bool = False) -> tuple[str, ...]:
+    """Return what a file imports: at its top, within functions, lazily and for type checkers.
 
-    With ``at_top`` only what it imports as soon as it is imported itself.
+    With ``at_top`` only what it imports as soon as it is imported itself. Files are read once.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body if at_top else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # ``from mritk import errors`` names a module, ``from mritk import Samples`` none.
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy" and not at_top:
-            # ``lazy("MODULE:FUNCTION")`` is an import too, at the first call.
-            yield from (
-                argument.value.replace(":", ".")
-                for argument in node.args
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-            )
+    nodes = tree.body if at_top else ast.walk(tree)
+    return tuple(name for node in nodes for name in _imports(node, lazily=not at_top))
+
+
+def _imports(node: ast.AST, *, lazily: bool) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        # ``from mritk import errors`` names a module, ``from mritk import Samples`` none.
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif lazily and isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy":
+        # ``lazy("MODULE:FUNCTION")`` is an import too, at the first call.
+        yield from (
+            argument.value.replace(":", ".")
+            for argument in node.args
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+        )
 
 
 def room_of(path: Path, package: Path = PACKAGE) -> str:
@@ -39,20 +45,26 @@ def room_of(path: Path, package: Path = PACKAGE) -> str:
     return path.relative_to(package).with_suffix("").parts[0]
 
 
-def room_graph(package: Path = PACKAGE) -> Graph:
-    """Return, for each room, the other rooms that its files import.
+def files_of_rooms(package: Path = PACKAGE) -> Mapping[str, list[Path]]:
+    """Return the files of each room.
 
     The package's own ``__init__`` is no room: it names all public things, and loads them late.
     """
-    files = [path for path in sorted(package.rglob("*.py")) if path.parent != package]
-    files += [path for path in sorted(package.glob("*.py")) if path.stem != "__init__"]
-    rooms = {room_of(path, package) for path in files}
+    rooms: dict[str, list[Path]] = {}
+    for path in sorted(package.rglob("*.py")):
+        if path != package / "__init__.py":
+            rooms.setdefault(room_of(path, package), []).append(path)
+    return rooms
+
+
+def room_graph(package: Path = PACKAGE) -> Graph:
+    """Return, for each room, the other rooms that its files import."""
+    rooms = files_of_rooms(package)
     graph: dict[str, set[str]] = {room: set() for room in rooms}
-    for path in files:
-        room = room_of(path, package)
-        for module in imports_of(path):
+    for room, files in rooms.items():
+        for module in (name for path in files for name in imports_of(path)):
             parts = module.split(".")
-            if parts[0] == package.name and len(parts) > 1 and parts[1] in rooms - {room}:
+            if parts[0] == package.name and len(parts) > 1 and parts[1] in rooms.keys() - {room}:
                 graph[room].add(parts[1])
     return {room: frozenset(imported) for room, imported in graph.items()}
 
