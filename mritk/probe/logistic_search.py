@@ -58,7 +58,8 @@ class _State:
         value: (A,) of the objective.
         gradient: (A, R + 1, classes).
         rho: (A,) mean variance of the predicted classes.
-        steps: Pairs of a step and the change of the gradient along it, oldest first.
+        steps: Steps, each with the change of the gradient along it and the reciprocal of their
+            product, oldest first.
     """
 
     number: torch.Tensor
@@ -68,11 +69,11 @@ class _State:
     value: torch.Tensor
     gradient: torch.Tensor
     rho: torch.Tensor
-    steps: list[tuple[torch.Tensor, torch.Tensor]]
+    steps: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 
     def only(self, chosen: torch.Tensor) -> _State:
         """Return the state of some of the searches; ``chosen`` is a mask (A,)."""
-        steps = [(step[chosen], change[chosen]) for step, change in self.steps]
+        steps = [_remembered(step[chosen], change[chosen]) for step, change, _ in self.steps]
         tensors = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "steps"}
         return _State(**tensors, steps=steps)
 
@@ -147,26 +148,24 @@ class Search:
                 break
             length = torch.where(good, length, length / 2)
         moved_on = self._state(state.number, state.penalty, point, logits, value)
-        pair = (point - state.point, moved_on.gradient - state.gradient)
-        return replace(moved_on, steps=[*state.steps, pair][-MEMORY:])
+        latest = _remembered(point - state.point, moved_on.gradient - state.gradient)
+        return replace(moved_on, steps=[*state.steps, latest][-MEMORY:])
 
     def _direction(self, state: _State) -> torch.Tensor:
         """Return minus the gradient times the approximate inverse Hessian (Nocedal, 1980)."""
         inverse = 1 / (state.rho[:, None, None] * self._scatter[:, None] + state.penalty)
         vector, shares = -state.gradient, []
-        for step, change in reversed(state.steps):
-            share = _dot(step, vector) * _reciprocal(_dot(step, change))
+        for step, change, reciprocal in reversed(state.steps):
+            share = _dot(step, vector) * reciprocal
             vector = vector - share * change
             shares.append(share)
         vector = vector * inverse
         if state.steps:
-            step, change = state.steps[-1]
+            step, change, _ = state.steps[-1]
             fit = _dot(step, change) * _reciprocal(_dot(change, inverse * change))
             vector = vector * torch.where(fit > 0, fit, 1.0)
-        for (step, change), share in zip(state.steps, reversed(shares), strict=True):
-            vector = vector + step * (
-                share - _dot(change, vector) * _reciprocal(_dot(step, change))
-            )
+        for (step, change, reciprocal), share in zip(state.steps, reversed(shares), strict=True):
+            vector = vector + step * (share - _dot(change, vector) * reciprocal)
         return vector
 
     def _newton(self, state: _State) -> torch.Tensor:
@@ -219,6 +218,12 @@ class Search:
             )
             near[near.clone()] = state.value[near] - bound <= wanted[near]
         return near
+
+
+def _remembered(
+    step: torch.Tensor, change: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return step, change, _reciprocal(_dot(step, change))
 
 
 def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
