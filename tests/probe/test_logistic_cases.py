@@ -33,39 +33,39 @@ def draw(count, width, classes, *, decades=2.0, apart=0.3, seed=0):
 
 
 def of_less_rank():
-    features, targets = draw(120, 20, 3)
-    return np.hstack([features, features @ np.random.default_rng(1).normal(size=(20, 15))]), targets
+    features, targets = draw(60, 10, 3)
+    return np.hstack([features, features @ np.random.default_rng(1).normal(size=(10, 8))]), targets
 
 
 def nearly_of_less_rank():
-    features, targets = draw(120, 20, 3)
-    noise = np.random.default_rng(1).normal(size=(120, 5))
+    features, targets = draw(60, 10, 3)
+    noise = np.random.default_rng(1).normal(size=(60, 5))
     return np.hstack([features, features[:, :5] + 1e-4 * noise]), targets
 
 
 def one_sample_of_a_class():
-    features, targets = draw(120, 20, 3)
+    features, targets = draw(60, 10, 3)
     targets[targets == 2] = 0
     targets[-1] = 2
     return features, targets
 
 
 def scaled(factor, offset):
-    features, targets = draw(120, 20, 3)
+    features, targets = draw(60, 10, 3)
     return features * factor + offset, targets
 
 
 def long_tails():
-    features, targets = draw(120, 20, 3)
+    features, targets = draw(60, 10, 3)
     return np.exp(3 * features / features.std(0)), targets
 
 
 CASES = {
-    "two classes": lambda: draw(200, 20, 2),
-    "four classes": lambda: draw(200, 30, 4),
-    "twelve classes": lambda: draw(150, 30, 12),
-    "fewer samples than features": lambda: draw(40, 90, 4),
-    "fewer, two classes": lambda: draw(40, 90, 2),
+    "two classes": lambda: draw(100, 10, 2),
+    "four classes": lambda: draw(100, 15, 4),
+    "twelve classes": lambda: draw(75, 15, 12),
+    "fewer samples than features": lambda: draw(20, 45, 4),
+    "fewer, two classes": lambda: draw(20, 45, 2),
     "of less rank": of_less_rank,
     "nearly of less rank": nearly_of_less_rank,
     "one sample of a class": one_sample_of_a_class,
@@ -74,7 +74,7 @@ CASES = {
     "tiny": lambda: scaled(1e-12, 0.0),
     "a large offset": lambda: scaled(1.0, 1e6),
     "long tails": long_tails,
-    "separable": lambda: draw(200, 10, 2, apart=30.0),
+    "separable": lambda: draw(100, 5, 2, apart=30.0),
 }
 
 
