@@ -96,4 +96,7 @@ def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
 def _adapted(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Linear) and parametrize.is_parametrized(module, "weight"):
-            yield name, module
+            # A network may have parametrisations of its own, such as a spectral norm.
+            updates = module.get_submodule("parametrizations.weight").children()
+            if any(isinstance(update, LowRankUpdate) for update in updates):
+                yield name, module
