@@ -53,7 +53,7 @@ class Streams:
         # is opened later must not become what a library prints to. Kept, or they would close.
         self._given = (sys.stdout or _nowhere(), sys.stderr or _nowhere())
         output, errors = self._given
-        self._output = _Lenient(_raw(output))
+        self._output = _Lenient(_apart(output))
         sys.stdout = _text(self._output, output)
         sys.stderr = _text(_Lenient(_raw(errors)), errors)
 
@@ -79,6 +79,15 @@ def _nowhere() -> TextIO:
 def _raw(stream: TextIO) -> Any:
     stream.flush()
     return getattr(stream.buffer, "raw", stream.buffer)  # with python -u there is one layer less
+
+
+def _apart(stream: TextIO) -> Any:
+    """Return what writes there by a descriptor of its own: others print by that of stdout."""
+    raw = _raw(stream)
+    try:
+        return io.FileIO(os.dup(raw.fileno()), "w") if os.name == "posix" else raw
+    except OSError:
+        return raw
 
 
 def _text(raw: _Lenient, like: TextIO) -> io.TextIOWrapper:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
 import click
 
 from mritk.text.visible import visible
+
+STDOUT, STDERR = 1, 2
 
 # Where results go while all else that is printed goes to stderr.
 _kept: list[TextIO] = []
@@ -20,10 +23,29 @@ def results_alone() -> Iterator[None]:
     """Print on stdout nothing but results: what plugins and libraries print goes to stderr."""
     _kept.append(output())
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _descriptor_of_stderr():
             yield
     finally:
         _kept.pop()
+
+
+@contextmanager
+def _descriptor_of_stderr() -> Iterator[None]:
+    """Let processes and libraries in C print there, too, if results have another descriptor."""
+    try:
+        before = None if output().fileno() == STDOUT else os.dup(STDOUT)
+    except OSError:  # it is closed, or results go to no file
+        before = None
+    if before is None:
+        yield
+        return
+    try:
+        with suppress(OSError):  # stderr is closed
+            os.dup2(STDERR, STDOUT)
+        yield
+    finally:
+        os.dup2(before, STDOUT)
+        os.close(before)
 
 
 def output() -> TextIO:

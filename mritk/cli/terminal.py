@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,4 +69,11 @@ def style_and_width(options: Mapping[str, Any], *, to_file: bool = False) -> tup
 
 def terminal_width() -> int | None:
     """Return how many columns the terminal has that is written to; None where there is none."""
-    return shutil.get_terminal_size().columns if output().isatty() else None
+    stream = output()
+    if not stream.isatty():
+        return None
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except OSError:
+        size = os.terminal_size((80, 24))
+    return shutil.get_terminal_size(size).columns  # or as many as COLUMNS says

@@ -9,7 +9,11 @@ import sys
 import pytest
 
 LOUD = '''
+import os
+import subprocess
+
 print("said on import")
+os.write(1, b"said on import by a library in C\\n")
 
 
 def loud_tiny():
@@ -21,6 +25,7 @@ def open_loud(workspace):
     from dataclasses import replace
 
     print("said on opening")
+    subprocess.run(["echo", "said on opening by a process"], check=True)
     samples = open_bands(workspace)
 
     def read(i):
@@ -52,7 +57,8 @@ def mritk_commands(cli):
     @cli.command()
     def greet():
         """Print a greeting."""
-        print("hello")
+        print("hello", flush=True)
+        subprocess.run(["echo", "hello from a process"], check=True)
 '''
 
 
@@ -106,8 +112,24 @@ def test_help_goes_to_stdout(mritk, loud, words):
     assert ended.out.startswith(f"Usage: mritk {' '.join(words)} [OPTIONS]")
 
 
-def test_the_next_program_of_a_pipe_reads_json(loud):
-    command = [sys.executable, "-m", "mritk", "list", "datasets", "-p", str(loud), "--json"]
+def in_a_pipe(*words):
+    """Run the program; return what the next one of a pipe reads, and what the person does."""
+    command = [sys.executable, "-m", "mritk", *map(str, words)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "loud_bands" in {row["name"] for row in json.loads(ended.stdout)}
-    assert "said on import" in ended.stderr
+    return ended.stdout, ended.stderr
+
+
+@pytest.mark.slow
+def test_the_next_program_of_a_pipe_reads_json(loud):
+    read, told = in_a_pipe("show", "loud_bands", "-p", loud, "--json")
+    assert json.loads(read)["dataset"]["contents"]["samples"] == 90
+    assert "said on import\n" in told
+    assert "said on import by a library in C\n" in told
+    assert "said on opening by a process\n" in told
+
+
+@pytest.mark.slow
+def test_processes_of_a_plugins_command_print_where_it_does(loud):
+    read, told = in_a_pipe("-p", loud, "greet")
+    assert read == "hello\nhello from a process\n"
+    assert "said on import by a library in C\n" in told

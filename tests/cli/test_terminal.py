@@ -63,6 +63,9 @@ def terminal(monkeypatch):
         def isatty(self):
             return True
 
+        def fileno(self):
+            raise OSError
+
     monkeypatch.setenv("COLUMNS", "70")
     monkeypatch.setattr("mritk.cli.terminal.output", Terminal)
 
