@@ -14,6 +14,7 @@ from mritk.files.workspace import Workspace
 from mritk.images.grid import Grid, Size, size_text
 from mritk.model.anew import build_anew
 from mritk.model.blocks import Block, blocks_of
+from mritk.model.lazy_layers import is_whole
 from mritk.model.weights import MatchReport, load_proven
 from mritk.seeds import derive
 
@@ -60,9 +61,10 @@ def load_backbone(
     """
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
-        network = build_anew(backbone.architecture)
+        network = build_anew(backbone.architecture).eval()
+        if not is_whole(network):  # the first pass draws the rest, which a file then replaces
+            _num_features(network, backbone, size)
     report = load_proven(network, backbone.weights, workspace) if backbone.weights else None
-    network.eval()
     return LoadedBackbone(
         network,
         _num_features(network, backbone, size),

@@ -24,6 +24,7 @@ from mritk.model.anew import build_anew
 from mritk.model.contract import Normalise
 from mritk.model.head_layout import build_described_head, describe_head
 from mritk.model.late_buffers import make_room
+from mritk.model.lazy_layers import is_whole, make_whole
 from mritk.model.lora import merged_state
 from mritk.model.network import Network
 from mritk.model.weights import match, read_state_dict
@@ -142,7 +143,11 @@ def untrained_network(architecture: Architecture, metadata: Mapping[str, str]) -
     """
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(0, "random weights"))
-        return Network(build_anew(architecture), build_described_head(json.loads(metadata["head"])))
+        backbone = build_anew(architecture)
+        network = Network(backbone, build_described_head(json.loads(metadata["head"])))
+        if not is_whole(network):
+            make_whole(network, (1, *json.loads(metadata["input_shape"])))
+    return network
 
 
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:

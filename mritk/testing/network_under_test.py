@@ -39,6 +39,7 @@ class BackboneUnderTest(UnderTest[Backbone]):
         import torch
 
         from mritk.model.anew import separate_buffers
+        from mritk.model.lazy_layers import is_whole, make_whole
 
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
@@ -48,9 +49,12 @@ class BackboneUnderTest(UnderTest[Backbone]):
                 raise
             except (Exception, SystemExit) as error:
                 raise Defect(f"it cannot be built: {type(error).__name__}: {error}") from error
-        if not isinstance(network, torch.nn.Module):
-            raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
-        separate_buffers(network)
+            if not isinstance(network, torch.nn.Module):
+                kind = type(network).__name__
+                raise Defect(f"build() must return a torch.nn.Module, not {kind}")
+            separate_buffers(network)
+            if not is_whole(network):
+                make_whole(network, tuple(self.batch.shape))
         return network
 
     @cached_property
