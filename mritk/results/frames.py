@@ -31,6 +31,7 @@ NAMED = {"dataset": "dataset_fingerprint", "protocol": "fingerprint"}
 OF_TRIALS = ("status", "error", "epochs")
 OF_SAMPLES = ("part", "sample", "patient", "site", "source", "unit", "clean")
 TOLD = ("target", "prediction")
+NUMBERS = ("fold", "seed", "epochs")
 
 
 class StoredResults(NamedTuple):
@@ -42,7 +43,8 @@ class StoredResults(NamedTuple):
             ``fingerprint`` (of the protocol), ``scheme`` (of the split), ``evaluation`` (digest of
             what of a protocol belongs to it), ``fold``, ``seed``, ``status``, ``error`` of a failed
             trial, ``epochs``; a column for every metric on the test set (NaN where it is
-            undefined); ``cost.*`` (seconds, bytes, …).
+            undefined); ``cost.*`` (seconds, bytes, …). An empty folder has no columns of metrics
+            and cost.
         predictions: One row per trial, part and sample: ``trial``, the columns above from
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
             ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
@@ -92,11 +94,20 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
             continue
         rows.append(_trial_row(trial, metrics))
         frames += [pandas.DataFrame(columns) for columns in _prediction_columns(trial)]
-    trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY, *OF_TRIALS])
+    trials = pandas.DataFrame(rows) if rows else _empty("trial", *IDENTITY, *OF_TRIALS)
     _warn_of_shared_names(trials)
-    empty = pandas.DataFrame(columns=["trial", *IDENTITY, *OF_SAMPLES, *TOLD])
-    predictions = pandas.concat(frames, ignore_index=True) if frames else empty
+    if not frames:
+        frames = [_empty("trial", *IDENTITY, *OF_SAMPLES, *TOLD)]
+    predictions = pandas.concat(frames, ignore_index=True)
     return StoredResults(trials, _of_one_type(predictions))
+
+
+def _empty(*names: str) -> pd.DataFrame:
+    """Return no rows of columns that have the types that they have with rows."""
+    import pandas
+
+    row = {name: 0 if name in NUMBERS else "" for name in names}
+    return pandas.DataFrame([row]).iloc[:0]
 
 
 def _of_one_type(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -275,4 +275,6 @@ def test_without_predictions_frames_have_the_columns_that_they_always_have(tmp_p
         assert list(predictions) == fixed
         assert predictions.query("part == 'test' and target != prediction").empty
         assert set(trials) <= set(told.trials)
+        assert trials.dtypes.equals(told.trials.dtypes[list(trials)])
+        assert predictions.dtypes.equals(told.predictions.dtypes[fixed])
         assert {"status", "error", "epochs", "fingerprint"} <= set(trials)
