@@ -16,7 +16,7 @@ from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import require_one_format
-from mritk.errors import UnknownName
+from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.text.listed import many
 
 # As mritk.files.code_state.digest_of_sources writes them.
@@ -244,21 +244,35 @@ def _record(registry: Registry, name: str, folder: Path) -> dict[str, Any]:
         "method": lambda: _describe_method(registry, name),
         "protocol": lambda: _describe_protocol(find_protocol(name, registry)),
     }
-    found, reasons = {}, {}
+    found: dict[str, Any] = {}
+    reasons: dict[str, UsageError | Unavailable] = {}
     for noun, find in finders.items():
         try:
             found[noun] = find()
-        except UnknownName as error:
+        except (UsageError, Unavailable) as error:
             reasons[noun] = error
     if not found:
-        if "@" in name or ":" in name:
-            raise reasons["backbone"]
-        names = ", ".join(finders)
-        raise UnknownName(
-            f"unknown name {name!r}: no {names}, and no trial in {folder}; use --results for "
-            "another folder; 'mritk list backbones' etc. list available names"
-        )
+        raise _not_found(name, reasons, folder)
     return found
+
+
+def _not_found(
+    name: str, reasons: dict[str, UsageError | Unavailable], folder: Path
+) -> UsageError | Unavailable:
+    """Return the error for a name that is nothing: it tells of the kinds that may have it."""
+    refusals = {k: v for k, v in reasons.items() if not isinstance(v, UnknownName)}
+    if len(refusals) == 1:
+        return next(iter(refusals.values()))
+    if refusals:
+        absent = any(isinstance(error, Unavailable) for error in refusals.values())
+        text = "; ".join(f"as a {noun}: {error}" for noun, error in refusals.items())
+        return Unavailable(text) if absent else UsageError(text)
+    if "@" in name or ":" in name:
+        return reasons["backbone"]
+    return UnknownName(
+        f"unknown name {name!r}: no {', '.join(reasons)}, and no trial in {folder}; use --results "
+        "for another folder; 'mritk list backbones' etc. list available names"
+    )
 
 
 def _describe_protocol(protocol: Protocol) -> dict[str, Any]:

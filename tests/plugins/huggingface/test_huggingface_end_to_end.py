@@ -79,3 +79,31 @@ def test_offline_without_fetching_nothing_is_asked_for(
         assert "mritk fetch --" in ended.err
     assert mritk("fetch", *NAMES, "--offline").code == 4
     assert published.requests == []
+
+
+@pytest.mark.slow
+def test_a_name_of_one_kind_is_shown_though_the_hub_has_none_of_the_other(
+    published: Hub, mritk, monkeypatch
+) -> None:
+    commit = published.models["acme/net"].commit
+    for offline in ("no", "yes"):
+        monkeypatch.setenv("MRITK_OFFLINE", offline)
+        shown = json.loads(mritk("show", "hf:acme/net", "--json").out)
+        assert list(shown) == ["backbone"]
+        assert shown["backbone"]["name"] == f"hf:acme/net@{commit[:12]}"
+        for name in ("hf:acme/bands", "hf:acme/bands,patient=patient"):
+            shown = json.loads(mritk("show", name, "--json").out)
+            assert list(shown) == ["dataset"]
+            assert shown["dataset"]["license"] == "cc0-1.0"
+
+
+def test_a_name_of_no_kind_is_told_of_both(published: Hub, mritk, monkeypatch) -> None:
+    ended = mritk("show", "hf:acme/none")
+    assert ended.code == 4
+    assert "as a backbone: the hub has no public model acme/none" in ended.err
+    assert "as a dataset: the hub has no public dataset acme/none" in ended.err
+    monkeypatch.setenv("MRITK_OFFLINE", "yes")
+    ended = mritk("show", "hf:acme/none,patient=p")
+    assert ended.code == 4
+    assert "as a backbone: hf: has no option 'patient'" in ended.err
+    assert "fetch --dataset hf:acme/none" in ended.err
