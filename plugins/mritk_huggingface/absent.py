@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mritk import Unavailable
+from mritk_timm.hub_error import failed_here, first_line
 
 if TYPE_CHECKING:
     from mritk_huggingface.repository import Repository
@@ -37,7 +38,7 @@ def refused(repository: Repository, error: Exception) -> Unavailable:
             f"the hub denies access to the {where}; run 'hf auth login' with an account that can "
             f"read {repository.page}, and repeat the command"
         )
-    return absent(repository, _first_line(error))
+    return failed_here(error, f"the {where}") or absent(repository, first_line(error))
 
 
 def absent(repository: Repository, reason: str) -> Unavailable:
@@ -71,8 +72,3 @@ def require(library: str, what: str) -> None:
             f"{what} needs the package {library}, which is not installed; run python -m pip "
             "install 'mritk-bench[huggingface]'"
         )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0].rstrip(" .:")

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from mritk import Unavailable, UsageError, Workspace, sha256_of
 from mritk_huggingface.absent import absent, refused
 from mritk_huggingface.listing import Listing, StatedFile
+from mritk_timm.hub_error import cannot_write
 
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
@@ -158,10 +159,7 @@ class Repository:
             for revision in revisions:
                 listing.write(self._listing_path(revision))
         except OSError as error:
-            raise Unavailable(
-                f"cannot write to {self.folder}: {error.strerror or error}; set HF_HOME to a "
-                "writable folder"
-            ) from error
+            raise cannot_write(error) from error
 
     def _listing_path(self, revision: str) -> Path:
         return self.folder / "mritk" / f"{quote(revision, safe='')}.json"

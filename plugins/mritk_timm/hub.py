@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mritk import Unavailable, Workspace, sha256_of
+from mritk_timm.hub_error import failed_here, first_line
 
 SAFETENSORS = "model.safetensors"
 
@@ -20,7 +21,8 @@ def locate_on_hub(repository: str, workspace: Workspace, filename: str = SAFETEN
 
     Raises:
         Unavailable: The file is not here and the workspace is offline, the hub does not answer or
-            does not have it; or it does not have the SHA-256 that the hub states.
+            does not have it, or the cache cannot be written; or it does not have the SHA-256 that
+            the hub states.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -43,8 +45,8 @@ def _fetch(repository: str, filename: str) -> Path:
         return Path(hf_hub_download(repository, filename))
     except Exception as error:
         # The client changed its HTTP library twice, so its connection errors share no closer class.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise _unavailable(repository, filename, reason[0].rstrip(" .")) from error
+        told = failed_here(error, f"{filename} of {repository}")
+        raise told or _unavailable(repository, filename, first_line(error)) from error
 
 
 def _refuse_damaged(path: Path, repository: str, filename: str) -> None:

@@ -38,7 +38,10 @@ class Repo:
 
 @dataclass
 class Hub:
-    """What the server holds; ``sent`` replaces the body of a file, ``requests`` are remembered."""
+    """What the server holds; ``sent`` replaces the body of a file, ``requests`` are remembered.
+
+    While it is ``ill`` it answers with that status when it should send something.
+    """
 
     address: str
     cache: Path
@@ -46,6 +49,7 @@ class Hub:
     datasets: dict[str, Repo] = field(default_factory=dict)
     sent: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    ill: int = 0
     stop: Callable[[], None] = lambda: None
 
 
@@ -95,7 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
         name, parts = "/".join(parts[:2]), parts[2:] or ["revision", "main"]
         verb, revision, *rest = parts
         repo = getattr(self.hub, kind).get(name)
-        if repo is None:
+        if self.hub.ill and self.command == "GET":
+            self._refuse(self.hub.ill, "Ill")
+        elif repo is None:
             self._refuse(401, "RepoNotFound")
         elif repo.gated and verb == "resolve":
             self._refuse(403, "GatedRepo")

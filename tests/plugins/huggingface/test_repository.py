@@ -152,6 +152,19 @@ def test_a_file_that_was_changed_on_this_machine_is_refused(repo, workspace, off
         fetch(offline, WEIGHTS)
 
 
+def test_a_hub_that_is_ill_will_answer_later(hub, repo, workspace) -> None:
+    fetch(workspace)
+    hub.ill = 503
+
+    for files, revision in (([], "v2"), ([WEIGHTS], "")):
+        with pytest.raises(Unavailable) as error:
+            fetch(workspace, *files, revision=revision)
+        one_line(error, "failed to send the ", "503", "repeat the command")
+        assert "connected machine" not in str(error.value)
+    hub.ill = 0
+    assert fetch(workspace, WEIGHTS)[0].read_bytes() == repo.files[WEIGHTS]
+
+
 @pytest.mark.slow
 def test_a_download_that_breaks_off_leaves_nothing_to_be_used(
     hub, repo, workspace, offline
@@ -160,7 +173,8 @@ def test_a_download_that_breaks_off_leaves_nothing_to_be_used(
 
     with pytest.raises(Unavailable) as error:
         fetch(workspace, WEIGHTS)
-    one_line(error, "mritk fetch")
+    one_line(error, "failed to send the model acme/scans (", "repeat the command")
+    assert "connected machine" not in str(error.value)
     with pytest.raises(Unavailable, match="offline mode"):
         fetch(offline, WEIGHTS)
     hub.sent.clear()
@@ -188,6 +202,14 @@ def test_a_cache_that_cannot_be_written_is_told(hub, repo, workspace) -> None:
 
     with pytest.raises(Unavailable, match=r"cannot write to .*; set HF_HOME"):
         fetch(workspace)
+
+
+def test_a_cache_that_can_no_longer_be_written_is_told(hub, repo, workspace) -> None:
+    fetch(workspace)
+    (hub.cache / "models--acme--scans" / "blobs").write_text("in the way")
+
+    with pytest.raises(Unavailable, match=r"cannot write to .*; set HF_HOME"):
+        fetch(workspace, WEIGHTS)
 
 
 @pytest.mark.parametrize(

@@ -124,5 +124,22 @@ def test_a_wrong_body_of_the_right_length_is_damaged(hub, run: Run) -> None:
 def test_a_download_that_breaks_off_leaves_nothing_behind(hub, run: Run) -> None:
     hub.files[FILE], hub.sent[FILE] = b"the weights", b"the wei"
 
-    assert run(ONLINE).returncode == 4
+    done = run(ONLINE)
+    assert done.returncode == 4
+    assert "the hub failed to send model.safetensors of timm/" in done.stdout
+    assert "repeat the command" in done.stdout
+    assert "connected machine" not in done.stdout
     assert "offline mode" in run(OFFLINE).stdout
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written_is_told(hub, run: Run, hugging_face_home: Path) -> None:
+    hub.files[FILE] = b"the weights"
+    hugging_face_home.mkdir()
+    (hugging_face_home / "hub").write_text("in the way")
+
+    done = run(ONLINE)
+
+    assert done.returncode == 4
+    assert f"cannot write to {hugging_face_home / 'hub'}" in done.stdout
+    assert "set HF_HOME to a writable folder" in done.stdout
