@@ -7,15 +7,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError, Samples, Workspace, is_missing, part_of, read_image
+from mritk import DataError, Samples, UsageError, Workspace, is_missing, part_of, read_image
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
 from mritk_huggingface.options import DatasetOptions
 
 logger = logging.getLogger("mritk")
+
+UNWRITABLE = (EACCES, EDQUOT, ENOSPC, EPERM, EROFS)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Work
     Raises:
         DataError: A column, label, patient or image is absent; splits have other names; the files
             are no data that the library can read.
+        UsageError: The library cannot write to its folder.
     """
     parts = [
         _part(split, rows, folder, options, name)
@@ -143,12 +147,26 @@ def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[st
         with _quietly(datasets):
             return dict(datasets.load_dataset(str(folder), config or None, cache_dir=str(cache)))
     except Exception as error:  # the readers of each format have errors of their own
+        if refusal := _refused_writing(error, cache):
+            raise UsageError(
+                f"cannot write to {cache}: {refusal.strerror}; set MRITK_HOME to a writable folder"
+            ) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = " ".join(lines[:2]) or type(error).__name__
         hint = "; specify one with ,config=NAME" if "onfig name is missing" in reason else ""
         raise DataError(
             f"{name}: the library datasets cannot read its files: {reason}{hint}"
         ) from error
+
+
+def _refused_writing(error: Exception, cache: Path) -> OSError | None:
+    """Return the system's error if it is that the library, which locks to read, cannot write."""
+    for each in (error, error.__cause__):
+        if not isinstance(each, OSError) or each.errno not in UNWRITABLE:
+            continue
+        if each.filename is None or Path(each.filename).is_relative_to(cache):
+            return each
+    return None
 
 
 @contextmanager

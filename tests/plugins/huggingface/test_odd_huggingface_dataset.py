@@ -159,3 +159,20 @@ def test_without_the_library_the_error_says_what_to_type(put, registry, monkeypa
         Unavailable, match=r"needs the package datasets.*mritk-bench\[huggingface\]"
     ):
         registry.dataset(f"hf:{NAME}")
+
+
+def test_prepared_data_that_cannot_be_locked_say_which_folder_to_set(
+    put, open_, workspace, monkeypatch
+) -> None:
+    put({"train.parquet": parquet(image=[png(pixels(n)) for n in range(2)], label=["a", "b"])})
+    home = workspace.home / "huggingface"
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("datasets.builder.FileLock", refuse)
+    with pytest.raises(UsageError) as error:
+        open_()
+    assert str(error.value) == (
+        f"cannot write to {home}: Permission denied; set MRITK_HOME to a writable folder"
+    )
