@@ -77,7 +77,7 @@ OF_PLUGINS = """
     mritk_cluster.commands
     mritk_lvmmed.layouts mritk_lvmmed.published mritk_phantom.recipe mritk_radimagenet.contracts
     mritk_radimagenet.files mritk_radimagenet.layouts mritk_table_cnn.kshot mritk_tiles.cohort
-    mritk_timm.curated mritk_timm.hub mritk_timm.lite0
+    mritk_timm.curated mritk_timm.hub mritk_timm.hub_error mritk_timm.lite0
 """
 HELP = """
 import sys, importlib.metadata, click.shell_completion, click._textwrap, pluggy
