@@ -36,6 +36,13 @@ def test_a_script_asks_for_whole_nodes_and_runs_the_command_on_all_of_them(mritk
     assert '--executor "ray:$address" &' in command
 
 
+@pytest.mark.parametrize("options", [("-p", "run"), ("-p./mine.py", "-p", "mritk_ray")])
+def test_plugins_may_be_named_before_run(mritk, options):
+    ended = mritk("cluster", "slurm", "--", "mritk", *options, *RUN[2:])
+    assert ended.code == 0, ended.err
+    assert f"  {shlex.join(['mritk', *options, *RUN[2:]])} --executor" in ended.out
+
+
 def test_what_nobody_asks_for_is_left_to_slurm(mritk):
     script = script_of(mritk)
     assert not any(f"--{name}=" in script for name in ("time", "partition", "gpus-per-node"))
@@ -71,8 +78,15 @@ def test_scripts_are_clean(mritk, options, tmp_path):
     [
         (("slurm", "--", "python", "train.py"), "expected 'mritk run …'"),
         (("slurm", "--", "mritk", "status"), "expected 'mritk run …'"),
+        (("slurm", "--", "mritk", "status", "run"), "expected 'mritk run …'"),
+        (("slurm", "--", "mritk", "-p", "run", "leaderboard"), "expected 'mritk run …'"),
+        (
+            ("kuberay", "--image", "i", "--claim", "d", "--", "mritk", "-p"),
+            "expected 'mritk run …'",
+        ),
         (("slurm", *RUN, "--executor", "processes"), "remove --executor"),
         (("slurm", *RUN, "--executor=ray"), "remove --executor"),
+        (("slurm", "--", "mritk", "run", "--", "study.toml"), "remove the second '--'"),
         (("slurm", *RUN, "two\nlines"), "control character"),
         (("slurm", "--setup", "a\nb", *RUN), "--setup contains a control character"),
         (("slurm", "--time", "tomorrow", *RUN), "as in --time 08:00:00"),
