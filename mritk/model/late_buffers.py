@@ -1,4 +1,4 @@
-"""Buffers that a network registers as None and makes in its first pass."""
+"""Buffers that a network makes anew in its passes: registered as None, or of a changing shape."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 def make_room(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Make the buffers that a stored state has and a network that has seen no input has not yet.
+    """Make the buffers of a stored state that a network has not yet, or in another shape or dtype.
 
-    ``load_state_dict`` would refuse their names. Only those that the network has registered are
-    made, on the device of its other tensors, for the state to be loaded into.
+    ``load_state_dict`` would refuse them. Only those that the network has registered are made, on
+    their device or that of its other tensors, for the state to be loaded into; parameters stay.
 
     Args:
-        network: That of the state, built anew.
+        network: That of the state, built anew or trained on.
         state: Tensors by name.
     """
     device = next((tensor.device for tensor in network.state_dict().values()), None)
     for prefix, module in network.named_modules():
         for name, buffer in module._buffers.items():
             stored = state.get(f"{prefix}.{name}" if prefix else name)
-            if buffer is None and stored is not None:
-                module._buffers[name] = torch.empty_like(stored, device=device)
+            if stored is not None and not _takes(buffer, stored):
+                place = device if buffer is None else buffer.device
+                module._buffers[name] = torch.empty_like(stored, device=place)
+
+
+def _takes(buffer: torch.Tensor | None, stored: torch.Tensor) -> bool:
+    """Tell whether a stored tensor can be copied into a buffer as it is."""
+    if buffer is None:
+        return False
+    if is_lazy(buffer) or buffer.layout != torch.strided:  # loading makes room itself
+        return True
+    # In the memory of an expanded tensor several elements are one.
+    one_each = 0 not in buffer.stride()
+    return one_each and buffer.shape == stored.shape and buffer.dtype == stored.dtype

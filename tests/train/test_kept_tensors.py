@@ -1,12 +1,25 @@
-"""Networks that make tensors in a pass, and keep them as buffers: counts, grids, running means."""
+"""Networks that make tensors in a pass, and keep them as buffers: counts, means, memory banks."""
 
 from __future__ import annotations
 
+import json
+import math
+from functools import partial
+
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from mritk import Architecture, Classification, InputContract
+from mritk.backbone import Backbone
+from mritk.errors import WeightsMismatch
+from mritk.method import SelectionRule
+from mritk.model.head_layout import describe_head
 from mritk.model.late_buffers import make_room
+from mritk.model.model_file import load_model, write_model
+from mritk.model.network import Network
+from mritk.train.selection import BestState
 
 NETWORK = '''
 def build_tiny():
@@ -14,7 +27,7 @@ def build_tiny():
     from torch import nn
 
     class Network(nn.Module):
-        """Counts its passes, and keeps the mean of the first image that it sees."""
+        """Counts its passes, and keeps the means of the first image and of its latest batches."""
 
         def __init__(self):
             super().__init__()
@@ -23,8 +36,11 @@ def build_tiny():
             )
             self.register_buffer("passes", torch.zeros(()))
             self.register_buffer("mean", None)
+            self.register_buffer("bank", torch.zeros(0))
 
         def forward(self, batch):
+            if self.training:
+                self.bank = torch.cat((self.bank, batch.detach().mean().reshape(1)))[-100:]
             self.passes = self.passes + 1
             if self.mean is None:
                 self.mean = batch[:1].detach().mean()
@@ -63,6 +79,7 @@ def test_it_trains_stops_resumes_and_its_model_is_exported(mritk, run_toy, tmp_p
     file = tmp_path / "tiny.safetensors"
     told = mritk("export", trial, "--results", tmp_path / "results", "-p", keeping, "-o", file)
     assert told.code == 0, told.err
+    assert len(load_file(file)["backbone.bank"]) > 1
 
 
 class Late(nn.Module):
@@ -89,3 +106,101 @@ def test_a_name_that_the_network_does_not_register_is_still_refused():
     make_room(network, state)
     with pytest.raises(RuntimeError, match="variance"):
         network.load_state_dict(state)
+
+
+class Bank(nn.Module):
+    """Keeps a row of each pass in training."""
+
+    def __init__(self, width=2):
+        super().__init__()
+        self.layer = nn.Linear(2, width)
+        self.register_buffer("rows", torch.zeros(0, width))
+        self.register_buffer("constant", torch.ones(1).expand(width))
+
+    def forward(self, batch):
+        outputs = self.layer(batch)
+        if self.training:
+            self.rows = torch.cat((self.rows, outputs[:1].detach()))
+        return outputs + self.rows.sum()
+
+
+def grown(passes):
+    network = Bank()
+    for _ in range(passes):
+        network(torch.rand(3, 2))
+    return network.eval()
+
+
+@pytest.mark.parametrize("passes", [0, 1, 5])
+def test_a_buffer_takes_the_shape_that_was_stored(passes):
+    batch, stored, network = torch.rand(3, 2), grown(3), grown(passes)
+    make_room(network, stored.state_dict())
+    network.load_state_dict(stored.state_dict())
+    assert torch.equal(network(batch), stored(batch))
+
+
+def test_a_buffer_takes_the_dtype_that_was_stored():
+    network, seen = Bank(), torch.tensor([[1 / 3, 2 / 3]], dtype=torch.float64)
+    state = network.state_dict() | {"rows": seen}
+    make_room(network, state)
+    network.load_state_dict(state)
+    assert torch.equal(network.rows, seen)
+
+
+def test_a_buffer_that_fits_stays_the_same_tensor():
+    network, state = grown(2), grown(2).state_dict()
+    rows = network.rows
+    make_room(network, state)
+    assert network.rows is rows
+
+
+def test_a_parameter_of_another_shape_is_still_refused():
+    network, state = Bank(), Bank(width=3).state_dict()
+    make_room(network, state)
+    with pytest.raises(RuntimeError, match=r"layer\.weight"):
+        network.load_state_dict(state)
+
+
+def test_the_best_epoch_comes_back_after_later_ones_have_added_rows():
+    best = BestState(SelectionRule(on="val", by="loss"), Classification(("a", "b")))
+    network = grown(2)
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    best.offer(1, 0.5, network)
+    network.train()(torch.rand(3, 2))
+    best.offer(2, math.inf, network)
+    best.restore(network)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.fixture
+def kept_model(tmp_path):
+    """Write the network of three passes, and load it for an architecture that may have changed."""
+    path, contract = tmp_path / "bank.safetensors", InputContract(8)
+    network = Network(grown(3), nn.Sequential(nn.Linear(2, 2)))
+    facts = {
+        "head": describe_head(network.head),
+        "input_contract": contract.as_dict(),
+        "input_shape": (3, 8, 8),
+        "classes": ("a", "b"),
+        "output_scaling": (0, 1),
+    }
+    metadata = {name: json.dumps(value) for name, value in facts.items()}
+    write_model(network, {"format": "mritk", "architecture": "bank", **metadata}, path)
+
+    def load(build):
+        architecture = Architecture("bank", build, contract, summary="keeps rows")
+        return load_model(path, lambda _: Backbone(architecture)).network
+
+    return network.eval(), load
+
+
+def test_a_model_is_loaded_with_what_its_buffers_have_grown_to(kept_model):
+    network, load = kept_model
+    batch = torch.rand(3, 2)
+    assert torch.equal(load(Bank)(batch), network(batch))
+
+
+def test_a_model_of_a_changed_plugin_is_still_refused(kept_model):
+    _, load = kept_model
+    with pytest.raises(WeightsMismatch, match=r"2 misshapen .*the plugin has changed"):
+        load(partial(Bank, width=3))
