@@ -196,7 +196,9 @@ def _unchanged(network: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, value in before:
-                buffer.copy_(value)
+                # What is as it was may be a constant that cannot be written: an expanded tensor.
+                if buffer.layout != torch.strided or not torch.equal(buffer, value):
+                    buffer.copy_(value)
 
 
 class _LiveMemory(TorchDispatchMode):

@@ -37,6 +37,7 @@ def build_tiny():
             self.register_buffer("passes", torch.zeros(()))
             self.register_buffer("mean", None)
             self.register_buffer("bank", torch.zeros(0))
+            self.register_buffer("scale", torch.full((1, 1), 2.0).expand(3, 64))
 
         def forward(self, batch):
             if self.training:
@@ -44,7 +45,7 @@ def build_tiny():
             self.passes = self.passes + 1
             if self.mean is None:
                 self.mean = batch[:1].detach().mean()
-            return self.body(batch - self.mean)
+            return self.body((batch - self.mean) * self.scale[0, 0])
 
     return Network()
 

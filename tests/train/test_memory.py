@@ -128,6 +128,26 @@ def test_statistics_are_put_back_even_if_the_network_fails():
     assert int(net.num_batches_tracked) == 0
 
 
+class Scaled(nn.Module):
+    """Scales by a constant of several elements in one place of memory, which cannot be written."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.register_buffer("scale", torch.tensor([[2.0], [3.0]]).expand(2, SIDE))
+
+    def forward(self, batch):
+        return self.norm(batch) * self.scale[0]
+
+
+@pytest.mark.parametrize("computed", [True, False])
+def test_a_constant_that_cannot_be_written_is_none_to_put_back(computed):
+    net = Scaled()
+    predicted(net, computed=computed)
+    assert net.scale.tolist() == [SIDE * [2], SIDE * [3]]
+    assert net.norm.running_mean.tolist() == [0, 0, 0]
+
+
 # -- the footprint -----------------------------------------------------------------------------
 
 
