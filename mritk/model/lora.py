@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from mritk.errors import UsageError
+from mritk.errors import MritkError, UsageError
 
 
 class LowRankUpdate(nn.Module):
@@ -83,14 +84,26 @@ def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return the tensors as they would be after :func:`merge_adapters`.
 
     Those without an update are the network's own, not copies.
+
+    Raises:
+        MritkError: A module has other state than tensors, which no file of tensors can hold.
     """
-    state = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+    state = {name: _tensor(name, value) for name, value in network.state_dict().items()}
     for name, layer in _adapted(network):
         prefix = f"{name}.parametrizations.weight."
         for key in [key for key in state if key.startswith(prefix)]:
             del state[key]
         state[f"{name}.weight"] = layer.weight.detach()
     return state
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    if not isinstance(value, torch.Tensor):
+        raise MritkError(
+            f"{name} in the network's state_dict is a {type(value).__name__}; a state that is no "
+            "tensor is not supported: register a buffer, or let get_extra_state return a tensor"
+        )
+    return value.detach()
 
 
 def _adapted(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:

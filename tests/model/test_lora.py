@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.errors import UsageError
+from mritk.errors import MritkError, UsageError
 from mritk.model.lora import LowRankUpdate, add_adapters, merge_adapters, merged_state
 from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
@@ -109,6 +109,27 @@ def test_the_merged_state_is_told_before_merging():
     state = network.state_dict()
     assert foreseen.keys() == state.keys()
     assert all(torch.equal(foreseen[name], t) for name, t in state.items())
+
+
+class Counting(nn.Linear):
+    """Keeps a count that is no parameter or buffer, in one of two ways that torch offers."""
+
+    def __init__(self, kept):
+        super().__init__(2, 2)
+        self.kept = kept
+
+    def get_extra_state(self):
+        return self.kept
+
+    def set_extra_state(self, state):
+        self.kept = state
+
+
+def test_a_state_that_is_no_tensor_is_refused_in_one_line():
+    with pytest.raises(MritkError, match=r"^0\._extra_state .* is a dict; .*register a buffer"):
+        merged_state(nn.Sequential(Counting({"passes": 3})))
+    kept = merged_state(nn.Sequential(Counting(torch.tensor(3))))["0._extra_state"]
+    assert int(kept) == 3
 
 
 def test_a_network_without_updates_is_left_alone():
