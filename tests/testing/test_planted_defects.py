@@ -40,7 +40,10 @@ KINDS = {
 # Defects that by their nature break another promise too.
 ALSO = {
     ("augmentations", "is_a_function_of_its_generator"): {"keeps_images_apart"},
-    ("backbones", "is_deterministic_in_evaluation"): {"state_dict_comes_back_whole"},
+    ("backbones", "is_deterministic_in_evaluation"): {
+        "state_dict_comes_back_whole",
+        "training_changes_only_its_state_dict",
+    },
     ("datasets", "reading_twice_gives_the_same"): {"opening_again_reads_the_same"},
     ("methods", "the_seed_decides"): {"never_sees_the_test_part", "resumes_exactly_after_a_stop"},
 }

@@ -80,6 +80,18 @@ class KeepsAPlainTensor(Net):
         return super().forward(batch) + self.shift
 
 
+class KeepsAMeanToItself(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4), persistent=False)
+
+    def forward(self, batch):
+        features = super().forward(batch)
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * features.detach().mean(0)
+        return features - self.mean
+
+
 def two_stages(network):
     return [("first", ["conv.weight"])]
 
@@ -125,6 +137,7 @@ def mritk_backbones():
     yield plain("gradients_reach_every_parameter", HasAnUnusedLayer)
     yield plain("stages_cover_the_network", Net, stages=two_stages)
     yield plain("state_dict_comes_back_whole", KeepsAPlainTensor)
+    yield plain("training_changes_only_its_state_dict", KeepsAMeanToItself)
     yield plain("weights_match_in_full", Net)
     yield weights("weights_match_in_full", locate_half)
     yield Architecture("keeps_its_input_contract", Net, PIXELS_8_BIT, summary="in 8-bit units")
