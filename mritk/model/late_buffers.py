@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ def make_room(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
         network: That of the state, built anew or trained on.
         state: Tensors by name.
     """
-    device = next((tensor.device for tensor in network.state_dict().values()), None)
+    device = next((one.device for one in chain(network.parameters(), network.buffers())), None)
     for prefix, module in network.named_modules():
         for name, buffer in module._buffers.items():
             stored = state.get(f"{prefix}.{name}" if prefix else name)

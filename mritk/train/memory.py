@@ -196,8 +196,9 @@ def _unchanged(network: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, value in before:
-                # An expanded tensor cannot be written, neither here nor by the network.
-                if buffer.layout != torch.strided or 0 not in buffer.stride():
+                # A constant may be an expanded tensor, which cannot be written as a whole.
+                expanded = buffer.layout == torch.strided and 0 in buffer.stride()
+                if not (expanded and torch.equal(buffer, value)):
                     buffer.copy_(value)
 
 
