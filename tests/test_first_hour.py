@@ -104,7 +104,7 @@ SCRIPT = [
     ("mritk run --protocol mine.toml --fold 1", 2, "protocol mine has 1, numbered from 0$"),
     ("mritk run --protocol slip.toml", 2, r"line 7: .*'batch_sise'; did you mean 'batch_size'\?$"),
     # My network.
-    ("mritk plugins check -p ./mine.py tiny", 0, r"^11 passed, 0 failed, 0 skipped, 3 n/a$"),
+    ("mritk plugins check -p ./mine.py tiny", 0, r"^12 passed, 0 failed, 0 skipped, 3 n/a$"),
     (f"{TOY} --protocol fast.toml --dry-run", 0, r"^1 of 1 trials would run\.$"),
     (f"{TOY} --protocol fast.toml -o first", 0, r"^  mritk run -d folder:PATH    your own images"),
     (

@@ -261,6 +261,8 @@ def _not_found(
 ) -> UsageError | Unavailable:
     """Return the error for a name that is nothing: it tells of the kinds that may have it."""
     refusals = {k: v for k, v in reasons.items() if not isinstance(v, UnknownName)}
+    if len(refusals) > 1:  # whatever ends in .toml may be a file of a protocol, which is not there
+        refusals.pop("protocol", None)
     if len(refusals) == 1:
         return next(iter(refusals.values()))
     if refusals:
