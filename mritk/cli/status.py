@@ -16,6 +16,7 @@ from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.execute.status import Running, Status
+    from mritk.store.folder import ResultsFolder
 
 INTERVAL_S = 2.0
 # As many trials of each kind as fit on a screen; '--json' has all.
@@ -48,19 +49,17 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
         if watch and output().isatty():
             with redirect_stdout(output()):
                 click.clear()
-        echo(_text(found, results))
+        echo(_text(found, folder))
         if not (watch and (found.running or found.goes_on)):
             return ExitCode.OK
         time.sleep(INTERVAL_S)
 
 
-def _text(found: Status, results: Path) -> str:
+def _text(found: Status, folder: ResultsFolder) -> str:
     from tabulate import tabulate
 
-    from mritk.store.folder import ResultsFolder
-
     if not any((found.finished, found.running, found.failed, found.unusable, found.to_do)):
-        return ResultsFolder(results).says_empty()
+        return folder.says_empty()
     counts = [f"{found.finished} finished", f"{len(found.running)} running"]
     to_do = [name for trial, name in found.to_do.items() if trial not in found.left]
     counts += [f"{len(found.failed)} failed", f"{len(to_do)} to do"]
@@ -84,7 +83,7 @@ def _text(found: Status, results: Path) -> str:
     if found.left:
         ids = [[trial] for trial in found.left[:SHOWN]]
         parts.append(tabulate(ids, ["interrupted"], disable_numparse=True) + _more(found.left))
-        where = quote(str(results))
+        where = quote(str(folder.path))
         parts.append(
             "No run names the interrupted trials. The same 'mritk run' resumes them; to discard "
             f"their checkpoints: mritk doctor {where} --discard-checkpoints"

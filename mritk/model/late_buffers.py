@@ -29,12 +29,22 @@ def make_room(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
                 module._buffers[name] = torch.empty_like(stored, device=place)
 
 
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Load a stored state, with room for its buffers."""
+    make_room(network, state)
+    network.load_state_dict(state)
+
+
+def is_expanded(tensor: torch.Tensor) -> bool:
+    """Tell whether several elements of a tensor are one in memory, so that nothing is copied in."""
+    return tensor.layout == torch.strided and 0 in tensor.stride()
+
+
 def _takes(buffer: torch.Tensor | None, stored: torch.Tensor) -> bool:
     """Tell whether a stored tensor can be copied into a buffer as it is."""
     if buffer is None:
         return False
     if is_lazy(buffer) or buffer.layout != torch.strided:  # loading makes room itself
         return True
-    # In the memory of an expanded tensor several elements are one.
-    one_each = 0 not in buffer.stride()
-    return one_each and buffer.shape == stored.shape and buffer.dtype == stored.dtype
+    alike = buffer.shape == stored.shape and buffer.dtype == stored.dtype
+    return alike and not is_expanded(buffer)

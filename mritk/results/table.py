@@ -268,8 +268,9 @@ class Leaderboard:
     def nothing_in(self, results: Path, what: str = "trials") -> str:
         """Return why there is no table of ``what`` was asked for in a results folder."""
         if not self.unscored:
-            empty = ResultsFolder(results).says_empty()
-            return empty if what == "trials" else f"no {what} in {results}"
+            if what == "trials":
+                return ResultsFolder(results).says_empty()
+            return f"no {what} in {results}"
         one = len(self.unscored) == 1
         found = "1 trial" if one else f"{len(self.unscored)} trials"
         return (

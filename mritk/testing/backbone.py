@@ -167,16 +167,14 @@ def training_changes_only_its_state_dict(it: BackboneUnderTest) -> None:
     """A new network that loads the state dict of a trained one gives the same features."""
     import torch
 
-    from mritk.model.late_buffers import make_room
+    from mritk.model.late_buffers import load_state
 
     trained, other = it.second.train(), it.build().eval()  # no check looks at the second again
     with torch.no_grad():
         with torch.random.fork_rng(devices=()):
             for _ in range(2):  # the first may make what the second changes
                 trained(it.batch.clone())
-        state = trained.state_dict()
-        make_room(other, state)
-        other.load_state_dict(state)
+        load_state(other, trained.state_dict())
         if not equal(other(it.batch.clone()), trained.eval()(it.batch.clone())):
             raise Defect(
                 "two passes in training mode change features by state that is not in the state "

@@ -23,6 +23,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from mritk.errors import OutOfMemory
 from mritk.machine.host_memory import available_bytes
 from mritk.model.alike import once
+from mritk.model.late_buffers import is_expanded
 from mritk.model.without_values import follow
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
@@ -196,9 +197,7 @@ def _unchanged(network: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, value in before:
-                # A constant may be an expanded tensor, which cannot be written as a whole.
-                expanded = buffer.layout == torch.strided and 0 in buffer.stride()
-                if not (expanded and torch.equal(buffer, value)):
+                if not (is_expanded(buffer) and torch.equal(buffer, value)):  # a constant
                     buffer.copy_(value)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.method import SelectionRule
-from mritk.model.late_buffers import make_room
+from mritk.model.late_buffers import load_state
 from mritk.model.lora import merged_state
 from mritk.tasks.task import Task
 
@@ -69,8 +69,7 @@ class BestState:
     def restore(self, network: nn.Module) -> None:
         """Restore the best checkpoint, if required by the rule and available."""
         if self._state:
-            make_room(network, self._state)
-            network.load_state_dict(self._state)
+            load_state(network, self._state)
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes."""

@@ -11,7 +11,7 @@ import torch
 
 from mritk.batches.augmented import augmented, fault_of
 from mritk.batches.mixing import Mixing
-from mritk.model.late_buffers import make_room
+from mritk.model.late_buffers import load_state
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
 from mritk.seeds import derive
@@ -243,8 +243,7 @@ class StageRun:
         self._epoch, self._step_number = saved["epoch"], saved["step"]
         self._without_progress = saved["without_progress"]
         self._earlier_seconds = saved["seconds"]
-        make_room(self._network, saved["network"])
-        self._network.load_state_dict(saved["network"])
+        load_state(self._network, saved["network"])
         self._tensors.resume(saved["changed"])
         load_optimiser(self._optimiser, saved["optimiser"])
         self._schedule.load(saved["schedule"])
