@@ -34,18 +34,32 @@ def _descriptor_of_stderr() -> Iterator[None]:
     """Let processes and libraries in C print there, too, if results have another descriptor."""
     try:
         before = None if output().fileno() == STDOUT else os.dup(STDOUT)
-    except OSError:  # it is closed, or results go to no file
+    except (OSError, ValueError, AttributeError):  # it is closed, or results go to no file
         before = None
     if before is None:
         yield
         return
     try:
+        _write_out()
         with suppress(OSError):  # stderr is closed
             os.dup2(STDERR, STDOUT)
         yield
     finally:
+        _write_out()
         os.dup2(before, STDOUT)
         os.close(before)
+
+
+def _write_out() -> None:
+    """Write what Python and C still hold of what was printed, while the descriptor is that of then.
+
+    Whatever prints in C is called through ctypes, or beside numpy, which imports it.
+    """
+    with suppress(OSError, ValueError):  # it is closed
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    if os.name == "posix" and (ctypes := sys.modules.get("ctypes")):
+        ctypes.CDLL(None).fflush(None)
 
 
 def output() -> TextIO:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from mritk.cli.main import main
+
 LOUD = '''
+import ctypes
 import os
 import subprocess
+import sys
 
 print("said on import")
+print("said on import past the program", file=sys.__stdout__)
+if os.name == "posix":
+    ctypes.CDLL(None).printf(b"said on import by printf\\n")
 os.write(1, b"said on import by a library in C\\n")
 
 
@@ -106,6 +114,26 @@ def test_a_command_of_a_plugin_prints_where_it_likes_and_its_import_does_not(mri
     assert "said on import" in ended.err
 
 
+class Collected:
+    """Takes what is printed, as logs and notebooks do, and is no file."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_results_go_to_whatever_stands_for_stdout(loud, monkeypatch):
+    stdout = Collected()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["show", "loud_bands", "-p", str(loud), "--json"]) == 0
+    assert json.loads(stdout.text)["dataset"]["contents"]["samples"] == 90
+
+
 @pytest.mark.parametrize("words", [("show",), ("plugins", "check"), ("greet",)])
 def test_help_goes_to_stdout(mritk, loud, words):
     ended = mritk("-p", loud, *words, "--help")
@@ -115,7 +143,11 @@ def test_help_goes_to_stdout(mritk, loud, words):
 def in_a_pipe(*words):
     """Run the program; return what the next one of a pipe reads, and what the person does."""
     command = [sys.executable, "-m", "mritk", *map(str, words)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    # As a pipe is by default: Python and C hold back what is printed.
+    held = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True, env=held
+    )
     return ended.stdout, ended.stderr
 
 
@@ -125,6 +157,8 @@ def test_the_next_program_of_a_pipe_reads_json(loud):
     assert json.loads(read)["dataset"]["contents"]["samples"] == 90
     assert "said on import\n" in told
     assert "said on import by a library in C\n" in told
+    assert "said on import by printf\n" in told
+    assert "said on import past the program\n" in told
     assert "said on opening by a process\n" in told
 
 
