@@ -31,7 +31,7 @@ from mritk.model.latency import measure_latency, measure_replayed_latency
 from mritk.records import Architecture
 
 # Raise this when the values that come out of this module change.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 # Images held in memory at a time while features are computed.
 BLOCK_BYTES = 1 << 28
