@@ -92,6 +92,27 @@ class KeepsAMeanToItself(Net):
         return features - self.mean
 
 
+class CountsItsPasses(Net):
+    """Its dropout grows with training, by a count that no state dict has."""
+
+    passes = 0
+
+    def forward(self, batch):
+        features = super().forward(batch)
+        if self.training:
+            self.passes += 1
+            features = nn.functional.dropout(features, min(0.5, self.passes / 10))
+        return features
+
+
+class DropsByNumpy(Net):
+    def forward(self, batch):
+        import numpy as np
+
+        features = super().forward(batch)
+        return features * float(np.random.random()) if self.training else features
+
+
 def two_stages(network):
     return [("first", ["conv.weight"])]
 
@@ -138,6 +159,8 @@ def mritk_backbones():
     yield plain("stages_cover_the_network", Net, stages=two_stages)
     yield plain("state_dict_comes_back_whole", KeepsAPlainTensor)
     yield plain("training_changes_only_its_state_dict", KeepsAMeanToItself)
+    yield plain("counts_its_passes", CountsItsPasses)
+    yield plain("drops_by_numpy", DropsByNumpy)
     yield plain("weights_match_in_full", Net)
     yield weights("weights_match_in_full", locate_half)
     yield Architecture("keeps_its_input_contract", Net, PIXELS_8_BIT, summary="in 8-bit units")
