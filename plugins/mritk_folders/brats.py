@@ -10,8 +10,8 @@ import numpy as np
 
 from mritk import DataError, PassedOver, Samples, Segmentation, list_folder, sha256_of
 from mritk_folders.holes import Holes
-from mritk_folders.mask_place import refuse_masks_elsewhere
 from mritk_folders.nifti import read_affine, read_label_map, read_with_holes, spacing_of_all
+from mritk_folders.place import refuse_elsewhere
 
 # Endings of the files of a case, by sequence: those since 2023, and those before.
 SEQUENCES = {
@@ -38,8 +38,8 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
     ``BraTS-SSA-00002-000``. Folders of NIfTI files that are all called otherwise are passed over.
 
     Raises:
-        DataError: There is no case, or one that has a file lacks another; or a label map lies
-            elsewhere than its sequences.
+        DataError: There is no case, or one that has a file lacks another; or a label map or a
+            sequence lies elsewhere than the first sequence of its case.
     """
     endings_of_case = (*SEQUENCES.values(), MASK)
     inside = [one.path for one in list_folder(folder).folders]
@@ -66,8 +66,10 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         )
     whole = [[file for file in files if file is not None] for files in cases.values()]
     paths, masks = [files[:-1] for files in whole], [files[-1] for files in whole]
-    names = [str(files[0].relative_to(folder)) for files in paths]
-    refuse_masks_elsewhere(folder, names, [str(mask.relative_to(folder)) for mask in masks])
+    inner = [[str(file.relative_to(folder)) for file in files] for files in whole]
+    refuse_elsewhere(folder, [(files[0], files[-1]) for files in inner])
+    further = [(files[0], one) for files in inner for one in files[1:-1]]
+    refuse_elsewhere(folder, further, "further sequences", "the T1 of their case")
 
     def read(i: int) -> tuple[np.ndarray, float]:
         volumes, holes = zip(*map(read_with_holes, paths[i]), strict=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
@@ -159,18 +159,6 @@ def read_spacing(path: Path) -> tuple[float, ...]:
         return z, y, x
 
 
-def read_corners(path: Path) -> np.ndarray:
-    """Return where the corner voxels of :func:`read_volume` lie in mm, (8, 3) float64.
-
-    Raises:
-        DataError: The header cannot be read, or defines no orientation.
-    """
-    with _opened(path) as (_, header):
-        affine, sides = _placed(header)
-    corners = np.stack(np.meshgrid(*[(0, side - 1) for side in sides]), -1).reshape(-1, 3)
-    return apply_affine(affine, corners)
-
-
 def read_affine(path: Path) -> np.ndarray:
     """Return the matrix from indices (d, h, w) of :func:`read_volume` to mm, (4, 4) float64.
 
@@ -179,16 +167,19 @@ def read_affine(path: Path) -> np.ndarray:
     Raises:
         DataError: The header cannot be read, or defines no orientation.
     """
+    return read_place(path)[0]
+
+
+def read_place(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return the matrix of :func:`read_affine`, and the shape of the volume, (D, H, W).
+
+    Raises:
+        DataError: As there.
+    """
     with _opened(path) as (_, header):
-        return _placed(header)[0]
-
-
-def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return the affine of a volume as it is read, (D, H, W), in mm, and its shape."""
-    shape, stored = _sides(header), header.get_best_affine()
-    orientation = nib.io_orientation(stored)
-    to_mm = _to_mm(header)
-    canonical = stored @ nib.orientations.inv_ornt_aff(orientation, shape)
+        shape, stored, to_mm = _sides(header), header.get_best_affine(), _to_mm(header)
+        orientation = nib.io_orientation(stored)
+        canonical = stored @ nib.orientations.inv_ornt_aff(orientation, shape)
     x, y, z = np.asarray(shape)[np.argsort(orientation[:, 0])].tolist()
     # See _turned: H and W run against the axes to the front and to the right.
     turned = np.array([[0, 0, -1, x - 1], [0, -1, 0, y - 1], [1, 0, 0, 0], [0, 0, 0, 1]])

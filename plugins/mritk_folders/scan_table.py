@@ -106,9 +106,9 @@ class ScanTable:
             raise DataError(f"{called} lists label maps, which are of volumes; remove slices")
         self._refuse_dangling_links()
         if self.masks is not None:
-            from mritk_folders.mask_place import refuse_masks_elsewhere
+            from mritk_folders.place import refuse_elsewhere
 
-            refuse_masks_elsewhere(self.folder, self.names, self.masks)
+            refuse_elsewhere(self.folder, list(zip(self.names, self.masks, strict=True)))
         paths = [self.folder / name for name in self.names]
         if slices:
 

@@ -118,6 +118,56 @@ def test_folders_whose_files_are_called_otherwise_are_passed_over(tmp_path):
     assert str(told) == "2 with NIfTI files of other names (case-001-copy/, more/)"
 
 
+AFFINE = np.diag([1.0, 1, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("ending", "affine", "told"),
+    [
+        ("-t2f", AFFINE + np.outer([40, 0, 0, 0], [0, 0, 0, 1]), "by up to 40.0 mm"),
+        ("-t2w", AFFINE @ np.diag([-1.0, 1, 1, 1]), "by up to 5.0 mm"),  # about its first voxel
+        ("-t1c", np.diag([1.0, 1, 4, 1]), "by up to 6.0 mm"),
+        ("-t1c", AFFINE + np.outer([0, 0.3, 0, 0], [0, 0, 0, 1]), None),
+        ("-t2f", np.array([[0, -1.0, 0, 5], [1, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]), None),
+    ],
+    ids=["shifted", "mirrored", "of thicker slices", "rounded", "stored with other axes"],
+)
+def test_sequences_of_a_case_lie_in_one_place(tmp_path, ending, affine, told):
+    """Millimetres of the sides: 5 from first to last voxel along x, 6 along z."""
+    write(tmp_path, "case-000")
+    path = write(tmp_path, "case-001") / f"case-001{ending}.nii.gz"
+    plain = samples(tmp_path).read(1)
+    voxels = nib.load(path).get_fdata(dtype=np.float32)
+    if told is None:
+        turned = voxels if affine[0, 0] else np.ascontiguousarray(voxels.swapaxes(0, 1)[:, ::-1])
+        nib.save(nib.Nifti1Image(turned, affine), path)
+        np.testing.assert_array_equal(samples(tmp_path).read(1), plain)
+        return
+    nib.save(nib.Nifti1Image(voxels, affine), path)
+    name = rf"case-001.case-001{ending}\.nii\.gz"
+    match = (
+        rf"1 of 6 further sequences .* elsewhere than the T1 .* such as {name}, {told}; resample"
+    )
+    with pytest.raises(DataError, match=match):
+        samples(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "noun"), [("-t2f", "further sequences"), ("-seg", "label maps")]
+)
+def test_a_file_of_another_shape_than_its_case_is_named_with_both(tmp_path, ending, noun):
+    """Also where its corners lie where those of the others do."""
+    path = write(tmp_path, "case-000") / f"case-000{ending}.nii.gz"
+    voxels = np.arange(6 * 5 * 7, dtype=np.float32).reshape(6, 5, 7) % 3
+    nib.save(nib.Nifti1Image(voxels, AFFINE), path)
+    told = rf"{noun} .* such as case-000.{path.name}, of 6 × 5 × 7 voxels, not 6 × 5 × 4; resample"
+    with pytest.raises(DataError, match=told):
+        samples(tmp_path)
+    nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1, 1, 1])), path)
+    with pytest.raises(DataError, match=told):
+        samples(tmp_path)
+
+
 def test_a_label_4_of_newer_challenges_is_not_taken_for_the_tumour(tmp_path):
     write(tmp_path, "BraTS-GLI-00001-000", et=4)
     with pytest.raises(DataError, match=r"-seg.nii.gz has the label 4, .* manifest:FILE,labels="):
