@@ -25,8 +25,10 @@ def frame_rows(length: int, count: int) -> list[int]:
     return [(2 * k + 1) * length // (2 * count) for k in range(count)]
 
 
-def read_evenly(path: Path, count: int) -> list[tuple[np.ndarray, float]]:
+def read_evenly(path: Path, count: int) -> list[tuple[np.ndarray, float] | DataError]:
     """Return ``count`` frames of a file, see :func:`frame_rows`, with the holes of each.
+
+    In place of one that cannot be used stands the error that tells so.
 
     Raises:
         DataError: There are not so many, or see :func:`mritk_folders.nifti.read_frames`.

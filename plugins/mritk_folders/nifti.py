@@ -75,11 +75,13 @@ def read_with_holes(path: Path) -> tuple[np.ndarray, float]:
     """
     with _opened(path) as (stream, header):
         _refuse_series(header)
-        return next(_volumes(stream, header, [0]))
+        return _volume(next(_stored(stream, header, [0])), header)
 
 
-def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float]]:
+def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float] | DataError]:
     """Return frames of a series, each as :func:`read_with_holes` returns a file of it alone.
+
+    In place of a frame whose voxels are all equal or no numbers stands the error that tells so.
 
     The file is read once, from its beginning to its end if it is compressed; memory holds one frame
     as it is stored, and the grey levels of those that are asked for.
@@ -89,10 +91,17 @@ def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float
         rows: Numbers of frames, ascending.
 
     Raises:
-        DataError: As there; the message tells the frame where one alone is of one value.
+        DataError: As there, for what concerns the whole file.
     """
+    found: list[tuple[np.ndarray, float] | DataError] = []
     with _opened(path) as (stream, header):
-        return list(_volumes(stream, header, rows))
+        for row, stored in zip(rows, _stored(stream, header, rows), strict=True):
+            try:
+                found.append(_volume(stored, header, row))
+            except DataError as error:
+                found.append(error.with_traceback(None))  # which holds the voxels
+            del stored  # before the next ones are read
+    return found
 
 
 def read_length(path: Path) -> int:
@@ -211,19 +220,14 @@ def _opened(path: Path) -> Iterator[tuple[Stream, Any]]:
         raise DataError(f"{error}") from error
 
 
-def _volumes(
-    stream: Stream, header: Any, rows: Sequence[int]
-) -> Iterator[tuple[np.ndarray, float]]:
-    """Yield the grey levels of frames, uint8 (D, H, W), and the share of each that is no number."""
+def _volume(stored: np.ndarray, header: Any, row: int = 0) -> tuple[np.ndarray, float]:
+    """Return the grey levels of a frame, uint8 (D, H, W), and the share of it that is no number."""
     slope, intercept = _scale(header)
-    series = _length(header) > 1
-    for row, stored in zip(rows, _stored(stream, header, rows), strict=True):
-        grey = grey_levels(stored, slope=slope, intercept=intercept)
-        if not grey.any():
-            _refuse_constant(stored, f"frame {row}: " if series else "")
-        holes = 0.0 if stored.dtype.kind in "iu" else 1 - np.isfinite(stored).mean()
-        del stored
-        yield _turned(grey, header), float(holes)
+    grey = grey_levels(stored, slope=slope, intercept=intercept)
+    if not grey.any():
+        _refuse_constant(stored, f"frame {row}: " if _length(header) > 1 else "")
+    holes = 0.0 if stored.dtype.kind in "iu" else 1 - np.isfinite(stored).mean()
+    return _turned(grey, header), float(holes)
 
 
 def _scale(header: Any) -> tuple[float, float]:

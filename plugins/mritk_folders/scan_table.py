@@ -133,14 +133,20 @@ class ScanTable:
         self,
         paths: Sequence[Path],
         each: int,
-        cut: Callable[[Path], Sequence[Part]],
+        cut: Callable[[Path], Sequence[Part | DataError]],
         part: str,
         kind: Kind,
     ) -> Samples:
         """Return ``each`` parts of every file as samples, ``part`` in words."""
         # A file is read, and digested, once for all its parts.
-        parts: Recent[Path, Sequence[Part]] = Recent(cut, 1 + -(-NEIGHBOURS // each))
+        parts: Recent[Path, Sequence[Part | DataError]] = Recent(cut, 1 + -(-NEIGHBOURS // each))
         digested = Recent(sha256_of)
+
+        def read(i: int) -> Part:
+            found = parts(paths[i // each])[i % each]
+            if isinstance(found, DataError):
+                raise found
+            return found
 
         def digest(i: int) -> str:
             text = f"{digested(paths[i // each])} {part} {i % each} of {each}"
@@ -148,7 +154,7 @@ class ScanTable:
 
         return self._repeated(
             [f"{name}#{k}" for name in self.names for k in range(each)],
-            read=lambda i: parts(paths[i // each])[i % each],
+            read=read,
             digest=digest,
             kind=kind,
         )

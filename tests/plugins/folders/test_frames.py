@@ -132,13 +132,18 @@ def test_memory_holds_the_frames_that_are_asked_for(tmp_path, name):
         tracemalloc.stop()
 
 
-def test_a_frame_of_one_value_is_told(tmp_path):
-    series = SERIES.copy()
-    series[..., 5] = 7
-    path = saved(tmp_path / "bold.nii", series)
-    assert len(read_frames(path, [1, 9])) == 2
-    with pytest.raises(DataError, match="frame 5: every voxel is 7"):
-        read_frames(path, [1, 5, 9])
+@pytest.mark.parametrize(("value", "reason"), [(7, "every voxel is 7,"), (np.nan, "only NaN")])
+def test_a_frame_of_one_value_is_one_sample_that_cannot_be_read(table, value, reason):
+    series = SERIES.astype(np.float32)
+    series[..., 5] = value
+    path = saved(table.folder / "two.nii", series)
+    samples = table.samples(frames=3)
+    for i, row in ((3, 1), (5, 9)):
+        np.testing.assert_array_equal(samples.read(i), by_nibabel(path, row))
+        assert samples.holes(i) == 0
+    for _ in range(2):
+        with pytest.raises(DataError, match=f"frame 5: .*{reason}"):
+            samples.read(4)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
