@@ -24,7 +24,7 @@ from mritk import (
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pixels import read_volume
-from mritk_dicom.place import affine_of, spacing_of
+from mritk_dicom.place import affine_of, spacing_of, unevenness
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.series import Series, group_series
 
@@ -121,19 +121,37 @@ def read_collection(
         rows = [(number, row) for number, own in enumerate(chosen) for row in own]
         ids = [f"{found[n].id}#{k}" for n, own in enumerate(chosen) for k in range(len(own))]
 
+    stated = [affine_of(named.series.slices) for named in found]
+
+    def refuse_uneven(number: int) -> None:
+        how = unevenness(found[number].series.slices) if stated[number] is not None else ""
+        if how:
+            raise DataError(
+                f"its slices are unevenly spaced ({how}), so its voxels have no place in mm; "
+                "add missing slices, remove the series, or take images with ,slices=K; 'python -m "
+                "mritk_dicom PATH' tells its folder"
+            )
+
     def read(i: int) -> np.ndarray:
         number, row = rows[i]
-        return volume(number) if slices == 0 else volume(number)[row]
+        if slices == 0:
+            refuse_uneven(number)
+            return volume(number)
+        return volume(number)[row]
 
     def content(i: int) -> str:
         number, row = rows[i]
         whole = digest(number)
         return whole if slices == 0 else _sha256(f"{whole} slice {row}")
 
-    stated = [affine_of(named.series.slices) for named in found]
     places = [place for place in stated if place is not None]
     are_placed = slices == 0 and len(places) == len(found)
-    # Of a single slice the thickness is not known.
+
+    def affine(i: int) -> np.ndarray:
+        refuse_uneven(i)
+        return places[i]
+
+    # Of a single slice the thickness is not known. Of uneven ones it is the mean, and none is read.
     are_thick = are_placed and all(len(named.series.slices) > 1 for named in found)
     owners = [found[number] for number, _ in rows]
     return Samples(
@@ -147,7 +165,7 @@ def read_collection(
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
-        affine=places.__getitem__ if are_placed else None,
+        affine=affine if are_placed else None,
         spacing=np.stack([spacing_of(place) for place in places]) if are_thick else None,
         scans=None if slices == 0 else [named.id for named in owners],
     )
