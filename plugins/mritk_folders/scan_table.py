@@ -145,7 +145,7 @@ class ScanTable:
         def read(i: int) -> Part:
             found = parts(paths[i // each])[i % each]
             if isinstance(found, DataError):
-                raise found
+                raise found.with_traceback(None)
             return found
 
         def digest(i: int) -> str:
