@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
+
+from mritk.model.unchanged import put_back
 
 # Where torch keeps them: hooks of modules and of tensors (there it may be None), and layers.
 MODULE_HOOKS = (
@@ -78,14 +79,14 @@ class LentNetwork:
                 yield "layers", module  # one of these is hidden by an attribute
             if module.training != attributes["training"]:
                 yield "training mode", module
-            _put_back(now, attributes)
+            put_back(now, attributes)
             for table, before in tables.items():
-                if _put_back(now[table], before):
+                if put_back(now[table], before):
                     yield "layers" if table in LAYERS else "hooks", module
             for name in buffers.keys() - module._non_persistent_buffers_set:
                 if now["_buffers"].get(name) is not buffers[name]:
                     yield "weights", (module, name)
-            _put_back(now["_buffers"], buffers)
+            put_back(now["_buffers"], buffers)
 
     def _tensors_restored(self) -> Iterator[Change]:
         for tensor, value, requires_grad, gradient, kept in self._tensors:
@@ -98,19 +99,8 @@ class LentNetwork:
                 yield "gradients", id(tensor)
             for kind, before in kept.items():
                 now = getattr(tensor, kind, None)
-                if now is not None and _put_back(now, before):
+                if now is not None and put_back(now, before):
                     yield "hooks", id(tensor)
-
-
-def _put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
-    """Let a dictionary hold the very objects that it held; return whether it did not."""
-    differs = [(key, id(value)) for key, value in now.items()] != [
-        (key, id(value)) for key, value in before.items()
-    ]
-    if differs:
-        now.clear()
-        now.update(before)
-    return differs
 
 
 def _same(tensor: torch.Tensor, value: torch.Tensor) -> bool:

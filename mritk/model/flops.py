@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mritk.errors import one_line
 from mritk.model.evaluation_mode import evaluation_mode
+from mritk.model.unchanged import unchanged
 from mritk.model.without_values import follow
 
 logger = logging.getLogger("mritk")
@@ -51,8 +52,11 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
 
 @contextmanager
 def as_it_was(network: nn.Module) -> Iterator[None]:
-    """Put the network in evaluation mode inside the block; draw from no one's random numbers."""
-    with evaluation_mode(network), torch.random.fork_rng(devices=()):
+    """Put the network in evaluation mode inside the block; draw from no one's random numbers.
+
+    What a pass leaves in the network is gone afterwards.
+    """
+    with unchanged(network), evaluation_mode(network), torch.random.fork_rng(devices=()):
         yield
 
 

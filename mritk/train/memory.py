@@ -23,7 +23,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from mritk.errors import OutOfMemory
 from mritk.machine.host_memory import available_bytes
 from mritk.model.alike import once
-from mritk.model.late_buffers import is_expanded
+from mritk.model.unchanged import unchanged
 from mritk.model.without_values import follow
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
@@ -117,10 +117,11 @@ def estimate_memory(  # noqa: PLR0913 - a network, its images, and what is kept 
         like: What is equal wherever the passes take equal memory; they are made once. None: for
             each call.
     """
+    cuda = [example_images.device.index] if example_images.device.type == "cuda" else []
 
     def peak(count: int) -> int:
         work = partial(_peak, example_images, count)
-        with _unchanged(network, example_images.device):
+        with unchanged(network), torch.random.fork_rng(devices=cuda):
             return follow(network, compute, work, compute=computed)
 
     few, twice = once(("peaks", like) if like else None, lambda: (peak(FEW), peak(TWICE)))
@@ -184,21 +185,6 @@ def _peak(images: torch.Tensor, count: int, compute: Compute) -> int:
             outputs = compute(batch)
         del outputs, batch
     return live.peak
-
-
-@contextmanager
-def _unchanged(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put back the random state and the buffers: running statistics move in a forward pass."""
-    before = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
-    cuda = [device.index] if device.type == "cuda" else []
-    try:
-        with torch.random.fork_rng(devices=cuda):
-            yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in before:
-                if not (is_expanded(buffer) and torch.equal(buffer, value)):  # a constant
-                    buffer.copy_(value)
 
 
 class _LiveMemory(TorchDispatchMode):

@@ -1,0 +1,52 @@
+"""A network comes out of passes that are made to measure it as it went in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from mritk.model.late_buffers import is_expanded
+
+
+@contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Put back the buffers and attributes of all modules, whatever happens in the block.
+
+    A pass may write a buffer (running statistics), assign another tensor to its name, or make it.
+    The same objects come back with the same values, and what was not there is gone.
+    """
+    # Layers of TorchScript are no dictionaries of Python.
+    plain = [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]
+    held = [(module, dict(vars(module)), dict(module._buffers)) for module in plain]
+    values = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in held:
+            put_back(vars(module), attributes)
+            put_back(module._buffers, buffers)
+        with torch.no_grad():
+            for buffer, value in values:
+                _write(buffer, value)
+
+
+def put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
+    """Let a dictionary hold the very objects that it held; return whether it did not."""
+    differs = [(key, id(value)) for key, value in now.items()] != [
+        (key, id(value)) for key, value in before.items()
+    ]
+    if differs:
+        now.clear()
+        now.update(before)
+    return differs
+
+
+def _write(buffer: torch.Tensor, value: torch.Tensor) -> None:
+    if (buffer.shape, buffer.dtype) != (value.shape, value.dtype):
+        buffer.data = value
+    elif not (is_expanded(buffer) and torch.equal(buffer, value)):  # a constant
+        buffer.copy_(value)
