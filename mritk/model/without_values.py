@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 
 from mritk.errors import one_line
+from mritk.model.unchanged import unchanged
 
 logger = logging.getLogger("mritk")
 
@@ -27,7 +28,7 @@ def follow(network: nn.Module, call: Call, work: Callable[[Call], T], *, compute
     """Return what ``work`` finds out when it is given ``call``.
 
     Args:
-        network: What the call goes through. If nothing is computed, none of its tensors changes.
+        network: What the call goes through. If nothing is computed, it stays as it is.
         call: From a batch to outputs.
         work: Makes a batch and calls.
         compute: Whether values are computed. If not, they are still where an operation cannot be
@@ -37,7 +38,7 @@ def follow(network: nn.Module, call: Call, work: Callable[[Call], T], *, compute
         return work(call)
     whole = _Through(network, call)
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True):
+        with unchanged(network), FakeTensorMode(allow_non_fake_inputs=True):
             tensors = (*whole.named_parameters(), *whole.named_buffers())
             shapes = {name: _shape_of(tensor) for name, tensor in tensors}
             return work(lambda batch: functional_call(whole, shapes, (batch,)))

@@ -9,6 +9,7 @@ from torch import nn
 from mritk.model.flops import count_flops
 from mritk.model.latency import measure_latency
 from mritk.model.unchanged import unchanged
+from mritk.model.without_values import follow
 from mritk.train.memory import estimate_memory
 
 
@@ -77,3 +78,26 @@ def test_they_come_back_from_a_pass_that_fails():
         network(torch.rand(4, 3))
     assert network.centre is centre
     assert network.first is None
+
+
+def test_a_pass_without_values_leaves_no_tensor_without_values():
+    network = Keeping()
+    follow(network, network, lambda call: call(torch.rand(4, 2)), compute=False)
+    assert network.first is None
+    assert network.centre.tolist() == [0, 0]
+    assert torch.isfinite(network(torch.rand(4, 2))).all()
+
+
+class ByValue(Keeping):
+    """Looks at its outputs, which have no values when a pass is only followed."""
+
+    def forward(self, batch):
+        outputs = super().forward(batch)
+        return outputs if outputs.sum().item() > 0 else -outputs
+
+
+def test_a_pass_that_is_computed_after_all_meets_none_either():
+    network, batch = ByValue(), torch.rand(4, 2)
+    follow(network, network, lambda call: call(batch), compute=False)
+    torch.testing.assert_close(network.first, batch.mean(0))
+    assert network.passes == 1
