@@ -31,7 +31,7 @@ def unchanged(network: nn.Module) -> Iterator[None]:
             put_back(module._buffers, buffers)
         with torch.no_grad():
             for buffer, value in values:
-                _write(buffer, value)
+                write(buffer, value)
 
 
 def put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
@@ -45,7 +45,8 @@ def put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
     return differs
 
 
-def _write(buffer: torch.Tensor, value: torch.Tensor) -> None:
+def write(buffer: torch.Tensor, value: torch.Tensor) -> None:
+    """Let a buffer have the value that it had, and its shape; to be called without gradients."""
     if (buffer.shape, buffer.dtype) != (value.shape, value.dtype):
         buffer.data = value
     elif not (is_expanded(buffer) and torch.equal(buffer, value)):  # a constant

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mritk.model.late_buffers import load_state
 from mritk.train.average import MovingAverage
 
 
@@ -109,3 +110,89 @@ def test_it_resumes_from_its_state_bit_for_bit():
         step(each, 3)
         average.update()
     assert all(torch.equal(t, held(two, other)[n]) for n, t in held(one, network).items())
+
+
+class Centred(nn.Module):
+    """Keeps a running mean, written or assigned anew, and rows from the third step on."""
+
+    def __init__(self, replaced):
+        super().__init__()
+        self.replaced, self.steps = replaced, 0
+        self.weight = nn.Parameter(torch.ones(2))
+        self.register_buffer("centre", torch.zeros(2))
+        self.register_buffer("rows", None)
+        self.register_buffer("constant", torch.ones(1).expand(2))
+
+    def forward(self, batch):
+        new = 0.9 * self.centre + 0.1 * batch.mean(0)
+        if self.replaced:
+            self.centre = new
+        else:
+            self.centre.copy_(new)
+        self.steps += 1
+        if self.steps >= 3:
+            self.rows = batch[: self.steps]
+        return (batch - self.centre) * self.weight
+
+
+def batch_of(number):
+    return torch.randn(8, 2, generator=torch.Generator().manual_seed(number))
+
+
+def advance(network, average, numbers):
+    for number in numbers:
+        with torch.no_grad():
+            network(batch_of(number))
+        average.update()
+
+
+def centred(replaced=True, steps=0):
+    network = Centred(replaced)
+    average = MovingAverage(network, 0.9)
+    advance(network, average, range(steps))
+    return network, average
+
+
+def test_a_buffer_that_is_replaced_is_averaged_as_one_that_is_written():
+    written, replaced = (held(*reversed(centred(kind, steps=6))) for kind in (False, True))
+    assert replaced["centre"].abs().min() > 0
+    assert all(torch.equal(tensor, written[name]) for name, tensor in replaced.items())
+
+
+def test_a_buffer_of_another_shape_is_averaged_from_there_on():
+    network, average = centred(steps=2)
+    assert "rows" not in held(average, network)
+    advance(network, average, [2])
+    assert torch.equal(held(average, network)["rows"], batch_of(2)[:3])
+    advance(network, average, [3])
+    assert torch.equal(held(average, network)["rows"], batch_of(3)[:4])
+    with torch.no_grad():
+        network.rows = network.rows + 1  # of the same shape
+    average.update()
+    kept = 6 / 15  # of the fifth step
+    torch.testing.assert_close(held(average, network)["rows"], batch_of(3)[:4] + 1 - kept)
+
+
+def test_buffers_that_are_replaced_inside_the_block_are_the_networks_own_again():
+    network, average = centred(steps=4)
+    own = {name: (buffer, buffer.clone()) for name, buffer in network.named_buffers()}
+    with average.in_place():
+        assert network.centre is own["centre"][0]
+        assert not torch.equal(network.centre, own["centre"][1])
+        network(batch_of(9))
+    assert all(getattr(network, name) is buffer for name, (buffer, _) in own.items())
+    assert all(torch.equal(buffer, value) for buffer, value in own.values())
+
+
+def test_it_resumes_with_buffers_that_were_made_in_steps():
+    network, average = centred(steps=4)
+    saved = {"steps": average.state()["steps"], "tensors": dict(average.state()["tensors"])}
+    other, resumed = centred()
+    load_state(other, network.state_dict())
+    other.steps = network.steps
+    resumed.load(saved)
+    for each, mean in ((network, average), (other, resumed)):
+        advance(each, mean, range(4, 7))
+    mine = held(resumed, other)
+    assert mine["rows"].shape == (7, 2)
+    assert all(torch.equal(tensor, mine[n]) for n, tensor in held(average, network).items())
