@@ -16,7 +16,7 @@ from mritk.backbone import Backbone
 from mritk.errors import WeightsMismatch
 from mritk.method import SelectionRule
 from mritk.model.head_layout import describe_head
-from mritk.model.late_buffers import make_room
+from mritk.model.late_buffers import load_state, make_room
 from mritk.model.model_file import load_model, write_model
 from mritk.model.network import Network
 from mritk.train.selection import BestState
@@ -132,20 +132,41 @@ def grown(passes):
     return network.eval()
 
 
+STATISTICS = ("running_mean", "running_var")
+
+
+def load_file_state(network, state):
+    make_room(network, state)
+    network.load_state_dict(state)
+
+
 @pytest.mark.parametrize("passes", [0, 1, 5])
-def test_a_buffer_takes_the_shape_that_was_stored(passes):
+def test_a_buffer_takes_the_shape_that_it_had(passes):
     batch, stored, network = torch.rand(3, 2), grown(3), grown(passes)
-    make_room(network, stored.state_dict())
-    network.load_state_dict(stored.state_dict())
+    load_state(network, stored.state_dict())
     assert torch.equal(network(batch), stored(batch))
 
 
-def test_a_buffer_takes_the_dtype_that_was_stored():
+@pytest.mark.parametrize("load", [load_state, load_file_state])
+def test_an_empty_buffer_takes_the_dtype_that_was_stored(load):
     network, seen = Bank(), torch.tensor([[1 / 3, 2 / 3]], dtype=torch.float64)
-    state = network.state_dict() | {"rows": seen}
-    make_room(network, state)
-    network.load_state_dict(state)
+    load(network, network.state_dict() | {"rows": seen})
     assert torch.equal(network.rows, seen)
+    assert network.rows.dtype == torch.float64
+
+
+def test_a_buffer_takes_the_dtype_that_it_had_in_the_same_network():
+    network, state = nn.BatchNorm1d(2), nn.BatchNorm1d(2).double().state_dict()
+    load_state(network, state)
+    assert network.running_mean.dtype == torch.float64
+
+
+def test_a_file_changes_no_shape_and_no_dtype_of_a_buffer_with_values():
+    network = nn.BatchNorm1d(2)
+    load_file_state(network, nn.BatchNorm1d(2).half().state_dict())
+    assert network.running_var.dtype == torch.float32
+    with pytest.raises(RuntimeError, match=r"running_mean.*\n.*running_var"):
+        load_file_state(network, network.state_dict() | {n: torch.ones(3) for n in STATISTICS})
 
 
 def test_a_buffer_that_fits_stays_the_same_tensor():
@@ -171,6 +192,27 @@ def test_the_best_epoch_comes_back_after_later_ones_have_added_rows():
     best.offer(2, math.inf, network)
     best.restore(network)
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+class Centred(Late):
+    """Takes its mean from the first batch of training."""
+
+    def forward(self, batch):
+        if self.training and self.mean is None:
+            self.mean = batch.mean(0)
+        return self.layer(batch if self.mean is None else batch - self.mean)
+
+
+def test_the_best_epoch_may_lie_before_a_buffer_was_made():
+    best = BestState(SelectionRule(on="val", by="loss"), Classification(("a", "b")))
+    network, batch = Centred().eval(), torch.rand(3, 2)
+    expected = network(batch)
+    best.offer(1, 0.5, network)
+    network.train()(batch)
+    best.offer(2, 0.7, network)
+    best.restore(network.eval())
+    assert network.mean is None
+    assert torch.equal(network(batch), expected)
 
 
 @pytest.fixture
@@ -203,5 +245,30 @@ def test_a_model_is_loaded_with_what_its_buffers_have_grown_to(kept_model):
 
 def test_a_model_of_a_changed_plugin_is_still_refused(kept_model):
     _, load = kept_model
-    with pytest.raises(WeightsMismatch, match=r"2 misshapen .*the plugin has changed"):
+    with pytest.raises(WeightsMismatch, match=r"3 misshapen .*the plugin has changed"):
         load(partial(Bank, width=3))
+
+
+class WithMean(Bank):
+    """A later release has one more constant."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(2))
+
+
+class OtherConstant(Bank):
+    """In a later release, the constant has another shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.constant = torch.ones(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("release", "told"), [(WithMean, "1 missing .*mean"), (OtherConstant, "1 misshapen .*constant")]
+)
+def test_a_model_of_other_constants_is_refused(kept_model, release, told):
+    _, load = kept_model
+    with pytest.raises(WeightsMismatch, match=told):
+        load(release)
