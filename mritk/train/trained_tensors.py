@@ -62,8 +62,9 @@ class TrainedTensors:
 
     def changed(self) -> set[str]:
         """Return the names of the network's tensors that have changed since the stage began."""
-        now = merged_state(self._network)
-        return self._changed | {n for n, t in self._before.items() if not torch.equal(t, now[n])}
+        now, before = merged_state(self._network), self._before
+        same = {n for n in now.keys() & before.keys() if torch.equal(before[n], now[n])}
+        return self._changed | ((now.keys() | before.keys()) - same)
 
     def resume(self, changed: Iterable[str]) -> None:
         """Count from the network's tensors as they are now, beside those that have ``changed``."""

@@ -136,6 +136,27 @@ def test_the_notes_name_what_really_changed_in_each_stage(record, changed):
     assert set(notes["tail"]) == changed(trained.states[0], trained.states[1])
 
 
+class Swapping(Rich):
+    """Training makes one of its buffers, and gives another one up."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("made", None)
+        self.register_buffer("given_up", torch.zeros(2))
+
+    def forward(self, batch):
+        if self.training:
+            self.made, self.given_up = batch.mean().detach(), None
+        return super().forward(batch)
+
+
+def test_the_notes_name_what_training_makes_and_what_it_gives_up(record):
+    trained = record(stage(name="all", train_last=1.0), build=Swapping, selection=LAST)
+    swapped = set(trained.fitted.notes["changed_tensors"]["all"]) - set(trained.start)
+    assert swapped == {"backbone.made"}
+    assert set(trained.start) - set(trained.states[-1]) == {"backbone.given_up"}
+
+
 def test_two_stages_of_one_name_are_refused_or_both_kept_in_the_notes(record):
     """The freeze proof of the first must not be overwritten by that of the second."""
     try:
