@@ -19,19 +19,21 @@ def unchanged(network: nn.Module) -> Iterator[None]:
     A pass may write a buffer (running statistics), assign another tensor to its name, or make it.
     The same objects come back with the same values, and what was not there is gone.
     """
-    # Layers of TorchScript are no dictionaries of Python.
-    plain = [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]
-    held = [(module, dict(vars(module)), dict(module._buffers)) for module in plain]
+    held = [(vars(one), dict(vars(one))) for one in _plain(network)] + buffer_tables(network)
     values = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
     try:
         yield
     finally:
-        for module, attributes, buffers in held:
-            put_back(vars(module), attributes)
-            put_back(module._buffers, buffers)
+        for now, before in held:
+            put_back(now, before)
         with torch.no_grad():
             for buffer, value in values:
                 write(buffer, value)
+
+
+def buffer_tables(network: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the table of buffers of each module, and a copy that :func:`put_back` takes."""
+    return [(one._buffers, dict(one._buffers)) for one in _plain(network)]
 
 
 def put_back(now: dict[Any, Any], before: Mapping[Any, Any]) -> bool:
@@ -51,3 +53,8 @@ def write(buffer: torch.Tensor, value: torch.Tensor) -> None:
         buffer.data = value
     elif not (is_expanded(buffer) and torch.equal(buffer, value)):  # a constant
         buffer.copy_(value)
+
+
+def _plain(network: nn.Module) -> list[nn.Module]:
+    """Return all modules but those of TorchScript, whose tables are no dictionaries of Python."""
+    return [one for one in network.modules() if not isinstance(one, torch.jit.ScriptModule)]

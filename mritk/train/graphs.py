@@ -12,6 +12,7 @@ import torch
 
 from mritk.machine.graph_draws import GraphDraws
 from mritk.machine.replay import beside, recording, why_not_recorded
+from mritk.model.unchanged import buffer_tables, put_back
 from mritk.train.step import Measured, TrainingStep
 
 logger = logging.getLogger("mritk")
@@ -74,14 +75,21 @@ class GraphedStep:
     def _record(self, images: torch.Tensor, targets: torch.Tensor) -> bool:
         """Record one step; recording computes nothing. Return whether it went well."""
         self._images, self._targets = images.clone(), targets.clone()
-        graph = torch.cuda.CUDAGraph()
+        graph, reason = torch.cuda.CUDAGraph(), ""
+        buffers = buffer_tables(self.step.network)
         try:
             self.step.optimiser.zero_grad(set_to_none=True)
             with self._draws.recorded(), recording(graph, self._stream):
                 self._measured = self.step.run(self._images, self._targets)
         except RuntimeError as error:
+            reason = why_not_recorded(error, self._device)
+        # Each replay would read the same old tensor, and what stands there now has no values.
+        replaced = [put_back(now, before) for now, before in buffers]
+        if any(replaced):
+            reason = reason or "the network replaces its buffers"
+        if reason:
             self._given_up = True
-            tell_not_recorded(why_not_recorded(error, self._device), self._said)
+            tell_not_recorded(reason, self._said)
             return False
         self._graph = graph
         return True
