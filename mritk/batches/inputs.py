@@ -136,6 +136,8 @@ class Inputs:
         with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
+        if self._replayed:  # the graph may read buffers that passes have made: they may go
+            self._replayed.reads([*network.parameters(), *network.buffers()])
         return outputs
 
     def _outputs(self, network: nn.Module, images: Images, at_once: int) -> torch.Tensor | None:

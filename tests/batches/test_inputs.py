@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mritk.batches.inputs import Inputs
+from tests.train.recorded_work import pretended
 
 
 @pytest.fixture
@@ -86,3 +87,26 @@ def test_a_gpu_sees_batches_of_one_shape_and_gives_the_same_outputs(inputs, imag
         seen.clear()
         torch.testing.assert_close(inputs.evaluate(net, images, at_once), expected)
         assert set(seen) == {at_once}
+
+
+class Scaled(nn.Module):
+    """Assigns its buffer anew in each pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(1))
+
+    def forward(self, batch):
+        self.scale = self.scale * 1.0
+        return batch.flatten(1) * self.scale
+
+
+def test_a_graph_does_not_read_buffers_of_passes_that_have_gone(inputs, images, monkeypatch):
+    """As those of the average of a training, in whose place come the network's own."""
+    monkeypatch.setattr(Inputs, "replays", True)
+    net = Scaled()
+    own = net.scale
+    with pretended():
+        once = inputs.evaluate(net, images, 4)
+        net.scale = own.fill_(2)
+        assert torch.equal(inputs.evaluate(net, images, 4), 2 * once)
