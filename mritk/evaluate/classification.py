@@ -105,6 +105,7 @@ CLASSIFICATION = (
         False,
         _log_loss,
         bounds=POSITIVE,
+        continuous=True,
         summary="mean negative log likelihood of the true class (NLL), in nats",
     ),
     _macro(
@@ -151,6 +152,7 @@ CLASSIFICATION = (
         False,
         _brier,
         bounds=(0.0, 2.0),
+        continuous=True,
         summary="mean squared error of the probabilities, summed over classes",
     ),
     weighted(
@@ -160,6 +162,7 @@ CLASSIFICATION = (
         gap,
         bounds=UNIT,
         no_interval=ABSOLUTE,
+        continuous=True,
         summary="expected calibration error of the decision, 15 equal bins of confidence",
     ),
     weighted(
@@ -170,6 +173,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         no_interval=ABSOLUTE,
+        continuous=True,
         summary="mean over classes of the calibration error of their probabilities, 15 equal bins",
     ),
 )

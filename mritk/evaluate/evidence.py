@@ -127,7 +127,7 @@ class Evidence(RunValues):
     def _unseen(self, runs: Sequence[Values], metric: Metric) -> float:
         """Return the variance to add for strata in which no run has any spread."""
         changes = [run.changes for run in runs if run.changes is not None]
-        if len(changes) < len(runs):
+        if len(changes) < len(runs) or metric.continuous:
             return 0.0
         largest = np.abs(changes).max(axis=0)
         if metric.of_cases:

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, bool | None, float]] = {
     "similarity": ("similarity", None, -1.0),
 }
 COLUMNS = tuple(KINDS)
+CONTINUOUS = ("deletion", "insertion", "similarity")
 
 
 MAP_METRICS: dict[str, Metric] = {
@@ -34,6 +35,7 @@ MAP_METRICS: dict[str, Metric] = {
         undefined="no case has a value",
         task="segmentation",
         bounds=(lowest, 1.0),
+        continuous=name in CONTINUOUS,
     )
     for number, (name, (label, higher, lowest)) in enumerate(KINDS.items())
 }

@@ -77,6 +77,9 @@ class Metric(Record):
         divided_by: Of a ratio that is no mean over classes: what it is divided by in each of R
             weightings, (R,). Resamples in which that is nearly 0 then do not decide its variance
             (:mod:`mritk.evaluate.ratio`). None: by nothing that may be so small.
+        continuous: Whether it is made of values that may differ by little, such as probabilities:
+            a class of which they hardly differ is well known. One of which every decision is right
+            is not, and has the variance of half a patient (:mod:`mritk.evaluate.unseen`).
     """
 
     name: str
@@ -92,6 +95,7 @@ class Metric(Record):
     measure: Callable[[np.ndarray, np.ndarray, Sequence[float]], float] | None = None
     undefined: str = ""
     divided_by: Callable[[Resamples], np.ndarray] | None = None
+    continuous: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a metric without a function, or a measure of what is no label map."""

@@ -7,6 +7,10 @@ Sci. 16, 101–133). Where a mean is made of several strata alike, others make u
 of their variances is right on average; where one has few units and a large part of the mean, they
 do not. So this variance counts by the share that the stratum has of the whole if all units are
 alike, and of several such strata the largest counts.
+
+It is for what is counted: right and wrong, found and missed, in order and not. Probabilities that
+hardly differ say by themselves how much patients do, so metrics of them have none
+(``Metric.continuous``); else rounding would decide between their own spread and half a patient's.
 """
 
 from __future__ import annotations

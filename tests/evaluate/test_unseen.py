@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
+from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.map_metrics import COLUMNS, MAP_METRICS
+from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.resampling import Units
+from mritk.evaluate.run_values import Scored
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.unseen import unseen_variance
 
@@ -74,3 +78,51 @@ def test_with_it_intervals_cover_where_a_small_class_is_mostly_all_right():
         covered.append(chance[some] @ [low <= 0.95 <= high for low, high in np.array(ends)[some]])
     assert covered[0] < 0.65
     assert covered[1] > 0.93
+
+
+# Half of one class each; the first class varies by this much, the second by as little as is told.
+TARGET, VARIES = np.repeat([0, 1], 10), np.tile([-0.02, 0.02], 5)
+
+
+def standard_error(metric, scores):
+    trial = Scored((0, 0), 0, TARGET, scores, [f"p{number}" for number in range(20)])
+    evidence = Evidence({"row": [trial]}, [metric], given_these_models=True)
+    return evidence.interval("row", metric).standard_error
+
+
+def of_maps(name, values):
+    scores = np.full((20, len(COLUMNS)), 0.5)
+    scores[:, COLUMNS.index(name)] = values
+    return standard_error(MAP_METRICS[name], scores)
+
+
+def brier(probability):
+    """Of two classes, the true one of this probability: 2 (1 - p)² for each."""
+    p = np.stack([probability, 1 - probability], axis=1)
+    p[10:] = p[10:, ::-1]
+    return standard_error(find_metric("brier"), np.log(p))
+
+
+@pytest.mark.parametrize("little", [0.0, 1e-9, 1e-6, 1e-4])
+@pytest.mark.parametrize("name", ["deletion", "insertion", "similarity"])
+def test_means_of_probabilities_have_the_variance_that_they_show(name, little):
+    """The stratified mean's, of 1/2 times the variance of each class over 10 (Cochran 1977)."""
+    values = 0.7 + np.r_[VARIES, VARIES / 0.02 * little]
+    variance = sum(part.var(ddof=1) / 10 / 4 for part in np.split(values, 2))
+    assert of_maps(name, values) == pytest.approx(math.sqrt(variance), rel=0.05)
+
+
+@pytest.mark.parametrize("little", [0.0, 1e-9, 1e-4])
+def test_a_brier_score_has_the_variance_that_it_shows(little):
+    probability = 0.7 + np.r_[VARIES, VARIES / 0.02 * little]
+    of_each = 2 * (1 - probability) ** 2
+    variance = sum(part.var(ddof=1) / 10 / 4 for part in np.split(of_each, 2))
+    assert brier(probability) == pytest.approx(math.sqrt(variance), rel=0.05)
+
+
+def test_shares_of_cases_that_are_right_have_it():
+    """Of ten of ten as above; the second class is a half, and all patients are alike."""
+    of_first = np.r_[np.zeros(5), np.ones(5)].var(ddof=1) / 10 / 4
+    half = 10.5 / 11 / 22 / 10 / 4 / 2
+    right = np.r_[np.zeros(5), np.ones(15)]
+    assert of_maps("kept", right) == pytest.approx(math.sqrt(of_first + half), rel=0.05)
