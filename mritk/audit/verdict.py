@@ -96,6 +96,14 @@ def _leaking(found: Mapping[str, Any], folds: str) -> str:
     return f"{leaking} of {found['test']} test samples{folds} {have} {SHARED}"
 
 
+def _why(found: Mapping[str, Any]) -> str:
+    """Return why samples were dropped; how many of them were made from others is not stored."""
+    if not any(finding["kind"] == "made" for finding in found["findings"]):
+        return ", so that no duplicate or patient is shared between splits"
+    others = ", or share a duplicate or patient with them" if found["copies"] == "drop" else ""
+    return f", because they were made from test or validation samples{others}"
+
+
 def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
     """Return :func:`verdict_text` with the digest of the split, as one line."""
     return f"Audit: {verdict_text(found, sign)}" + (
@@ -113,13 +121,12 @@ def verdict_text(found: Mapping[str, Any], sign: str = "") -> str:
     if not found:
         return "none; the trials were stored by a version of mritk without audit."
     folds = _folds(found)
+    nothing = f"{'No duplicate' if found['dropped'] else 'Nothing'} was dropped"
     told = []
     if flattered(found):
-        told.append(f"{sign} Nothing was dropped {kept_leaks(found)}".lstrip())
+        told.append(f"{sign} {nothing} {kept_leaks(found)}".lstrip())
     elif found["copies"] == "keep":
-        told.append(
-            "Nothing was dropped (copies = keep); no duplicate or patient is shared between splits."
-        )
+        told.append(f"{nothing} (copies = keep); no duplicate or patient is shared between splits.")
     elif found["test"] > found["clean"]:
         told.append(
             f"{_leaking(found, folds)} in the original training or validation set; 'clean' is the "
@@ -127,10 +134,7 @@ def verdict_text(found: Mapping[str, Any], sign: str = "") -> str:
         )
     if found["dropped"]:
         dropped = "1 sample was" if found["dropped"] == 1 else f"{found['dropped']} samples were"
-        told.append(
-            f"{dropped} dropped from training and validation{folds}, so that no duplicate or "
-            "patient is shared between splits."
-        )
+        told.append(f"{dropped} dropped from training and validation{folds}{_why(found)}.")
     if not found["audited"]:
         told.append("These data cannot be searched for duplicates.")
     elif found["clusters"] and not told:

@@ -19,17 +19,20 @@ NAMED = 8  # folds in a line
 
 
 def verdict_of(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> str:
-    """Return what audits found over all folds, once for all protocols of which it is true."""
-    folds: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
+    """Return what audits found over all folds, once for all protocols of which it is true.
+
+    What makes more of the training samples is told beside its protocol.
+    """
+    folds: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = defaultdict(dict)
     for facts in finished:
-        folds[facts.fingerprint].setdefault(facts.fold, facts.audit)
+        name = " with ".join(filter(None, (protocols[facts.fingerprint], facts.made_by)))
+        folds[facts.fingerprint, name].setdefault(facts.fold, facts.audit)
     names: dict[str, list[str]] = defaultdict(list)
     splits: dict[str, list[str]] = defaultdict(list)
-    for fingerprint in sorted(folds, key=lambda one: natural(protocols[one])):
-        audits = folds[fingerprint]
+    for (_, name), audits in sorted(folds.items(), key=lambda one: natural(one[0][1])):
         found = over_folds([audits[fold] for fold in sorted(audits)])
         text = verdict_text(found, KEPT_COPIES)
-        names[text].append(protocols[fingerprint])
+        names[text].append(name)
         if found and found["split"][:8] not in splits[text]:
             splits[text].append(found["split"][:8])
     lines = []
@@ -50,11 +53,12 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
             "without --rehearse trains the study."
         )
     tested: dict[int, set[frozenset[str]]] = defaultdict(set)
-    divided: dict[tuple[int, str], set[str]] = defaultdict(set)
+    divided: dict[tuple[int, str, str], set[str]] = defaultdict(set)
     for facts in finished:
         if facts.test is not None:
             tested[facts.fold].add(facts.test.members)
-        divided[facts.fold, facts.fingerprint].add(str(facts.audit.get("split")))
+        trained_on = facts.fold, facts.fingerprint, facts.made_by
+        divided[trained_on].add(str(facts.audit.get("split")))
     if any(len(samples) > 1 for samples in tested.values()):
         warnings.append(
             "Trials of one fold have different test samples and cannot be compared; the split "

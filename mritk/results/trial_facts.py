@@ -81,6 +81,7 @@ class TrialFacts(TrialIdentity):
         undefined: Test cases without a value, by column of a segmentation's scores.
         in_voxels: Whether distances count voxels, because the data do not state those in mm.
         test: What it was tested on; None if it failed.
+        made_by: What made more of its training samples, such as ``augmented,copies=2``; else empty.
     """
 
     skipped: int
@@ -89,6 +90,7 @@ class TrialFacts(TrialIdentity):
     undefined: dict[str, int]
     in_voxels: bool
     test: Tested | None
+    made_by: str = ""
 
     @classmethod
     def of(cls, record: TrialRecord) -> TrialFacts:
@@ -129,6 +131,7 @@ def _of_originals(record: TrialRecord) -> dict[str, str]:
         "dataset": made["dataset"],
         "dataset_fingerprint": made["fingerprint"],
         "augmentation": " + ".join([*others, made["by"]]),
+        "made_by": made["by"],
     }
 
 

@@ -26,7 +26,16 @@ from mritk.store.trial_file import TrialReader
 from mritk.store.trial_state import UnreadableTrial, UnusableTrial
 
 # What a line has of a trial alone, in this order; what trials share is kept once.
-OF_ONE_TRIAL = ("fold", "seed", "skipped", "cost", "unselected", "undefined", "in_voxels")
+OF_ONE_TRIAL = (
+    "fold",
+    "seed",
+    "skipped",
+    "cost",
+    "unselected",
+    "undefined",
+    "in_voxels",
+    "made_by",
+)
 
 
 class TrialIndex:

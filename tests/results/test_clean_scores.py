@@ -35,6 +35,7 @@ VERDICT = {
     "pretraining": [],
 }
 KEPT = {"copies": "keep", "dropped": 0}
+MADE = {"findings": [{"level": "note", "kind": "made", "text": "6 samples made", "count": 6}]}
 ABC = Classification(("a", "b", "c"))
 TWO = '{"split":{"repeats":2}}'
 ALONE = {"clean": 4, "dropped": 0}
@@ -250,6 +251,10 @@ def test_marks_are_data_too(record):
         ({"clean": 4}, "Audit: 2 samples were dropped"),
         (ALONE | {"audited": False}, "Audit: These data cannot be searched for duplicates."),
         (KEPT | {"audited": False}, "† Nothing was dropped"),
+        (MADE, "2 samples were dropped from training and validation, because they were made from "),
+        (MADE, "test or validation samples, or share a duplicate or patient with them."),
+        (MADE | {"copies": "keep"}, "† No duplicate was dropped (copies = keep): 1 of 4 test "),
+        (MADE | {"copies": "keep"}, "were made from test or validation samples. Split"),
     ],
 )
 def test_the_verdict_in_one_line(changes, expected):
@@ -294,5 +299,28 @@ def test_clean_means_over_different_classes_are_not_averaged(record):
 
 def test_trials_of_different_divisions_are_not_ranked_in_silence(record):
     trials = [record(backbone="a"), record(backbone="b", audit={"split": "f" * 16})]
+    (table,) = build_leaderboard(trials).tables
+    assert any("different training samples" in note for note in footnotes(table))
+
+
+def with_copies(record, *, split, **changes):
+    """Return a trial on the same data with copies, and another division for that."""
+    made = {"dataset": "bands", "fingerprint": "d" * 64, "by": "augmented,copies=2"}
+    trial = record(audit=MADE | {"split": split}, **changes)
+    trial.provenance = {"made_from": made}
+    return trial
+
+
+def test_copies_made_before_training_are_no_other_division(record):
+    (table,) = build_leaderboard([record(), with_copies(record, split="e" * 16)]).tables
+    assert len(table.rows) == 2
+    assert not any("different training samples" in note for note in footnotes(table))
+    for name, split in (("fast", "01234567"), ("fast with augmented,copies=2", "eeeeeeee")):
+        (_, found) = table.verdict.split(f"Audit of {name}: ")
+        assert f"Split {split}." in found.partition(" Audit of")[0]
+
+
+def test_divisions_that_differ_beside_copies_are_told(record):
+    trials = [with_copies(record, seed=seed, split=str(seed) * 16) for seed in range(2)]
     (table,) = build_leaderboard(trials).tables
     assert any("different training samples" in note for note in footnotes(table))

@@ -294,4 +294,5 @@ def test_both_variants_stand_in_one_table_with_a_paired_interval(mritk, tmp_path
     assert {row["augmentation"] for row in table["rows"]} == {"none", "augmented,copies=2"}
     (pair,) = table["comparisons"]["dice"]
     assert {"low", "high"} <= set(pair["interval"])
+    assert not any("different training samples" in note for note in table["notes"])
     assert mritk("doctor", results).code == 0
