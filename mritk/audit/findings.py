@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mritk.text.listed import first_few, many
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
+SAME = " = "  # between samples that show one image
 
 
 @dataclass(frozen=True)
@@ -237,12 +239,18 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
         if named:
             shown = "; ".join(map(_equal, named[:NAMED])) + ("; …" if len(named) > NAMED else "")
             text = f"{many(len(named), 'image')} under several {what}s: {shown}"
-            yield Finding("defect", kind, text, len(named), tuple(map(" = ".join, named)))
+            yield Finding("defect", kind, text, len(named), tuple(map(SAME.join, named)))
+
+
+def samples_of(item: str) -> set[str]:
+    """Return the samples that an item of a contradiction may name: ids and labels have brackets."""
+    named = item.split(SAME)
+    return {part[: at.start()] for part in named for at in re.finditer(r" \(", part)}
 
 
 def _equal(names: Sequence[str]) -> str:
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-    return " = ".join([*names[:NAMED], *more])
+    return SAME.join([*names[:NAMED], *more])
 
 
 def comparable(one: Samples, other: Samples) -> bool:

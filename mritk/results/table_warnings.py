@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from mritk.audit.findings import samples_of
 from mritk.audit.verdict import over_folds, verdict_text
 from mritk.results.footnotes import KEPT_COPIES
 from mritk.results.row_keys import NEVER_RANKED_ACROSS
 from mritk.results.table import Row, Table
 from mritk.results.trial_facts import TrialFacts
-from mritk.text.listed import first_few
+from mritk.text.listed import first_few, many
 from mritk.text.natural_order import natural
 
 NAMED = 8  # folds in a line
@@ -69,6 +70,12 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
             "Trials of one fold have different training samples, because the audit or the "
             "samples it drops have changed; 'mritk run --rerun' retrains."
         )
+    if images := _contradicted(finished):
+        stand = "stands" if images == 1 else "stand"
+        warnings.append(
+            f"{many(images, 'image')} of the test samples {stand} under several labels, of which "
+            "only one can be right: perfect scores may be out of reach."
+        )
     if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
         warnings.append("Rows were tested on different folds, i.e. different samples.")
     if len({frozenset(row.seeds) for row in rows if row.trials}) > 1:
@@ -89,6 +96,19 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
         if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
             warnings.append(f"{row.name} has several trials of the same seed and fold.")
     return warnings
+
+
+def _contradicted(finished: Sequence[TrialFacts]) -> int:
+    """Return how many images under several labels an audit found with a test sample among them."""
+    tested = {name for facts in finished if facts.test is not None for name in facts.test.ids}
+    images = {
+        item
+        for facts in finished
+        for finding in facts.audit.get("findings", ())
+        if finding["kind"] == "labels"
+        for item in finding.get("items", ())
+    }
+    return sum(not tested.isdisjoint(samples_of(item)) for item in images)
 
 
 def with_missing_folds(tables: Sequence[Table]) -> list[Table]:
