@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from mritk.audit.verdict import flattered
@@ -16,7 +15,7 @@ from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
-from mritk.results.covariate import RECALL, Covariate
+from mritk.results.covariate import RECALL
 from mritk.results.ensembles import ensembles_of
 from mritk.results.footnotes import (
     FAILED,
@@ -32,7 +31,6 @@ from mritk.results.over_runs import cell_of, told_over_runs
 from mritk.results.ranking import ranked
 from mritk.results.row_keys import (
     divided,
-    group_key,
     named_rows,
     protocol_names,
     shared_protocol,
@@ -40,6 +38,7 @@ from mritk.results.row_keys import (
 )
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
+from mritk.results.table_order import in_order
 from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.table_warnings import verdict_of, warnings_of, with_missing_folds
 from mritk.results.trial_facts import TrialFacts
@@ -48,7 +47,6 @@ from mritk.results.whole_runs import folds_of, whole_runs
 from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
 from mritk.tasks.task import Task
-from mritk.text.natural_order import natural
 
 
 def build_leaderboard(
@@ -93,8 +91,7 @@ def build_leaderboard(
             continue
         scored += _parts(trial, analysis)
     tables = []
-    order = partial(_order, by=analysis.by)
-    for named, members in sorted(divided(scored, keys, analysis.by), key=order):
+    for named, members in in_order(divided(scored, keys, analysis.by), analysis.by):
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
@@ -106,19 +103,6 @@ def build_leaderboard(
     drift = drift_of(trial.facts for _, trial in scored)
     lines, code = [str(error) for error in damaged], exit_code_of(damaged)
     return Leaderboard(tables, drift, lines, code, unscored)
-
-
-def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]], by: str = "") -> tuple[Any, ...]:
-    """Return what tables are sorted by: of varied protocols, few samples come before all; of
-    ``by``, groups in the order of a table by group."""
-    named, (first, *_) = group
-    facts = first.facts
-    stored = facts.stored_protocol
-    limit = stored.shots or stored.train_patients or math.inf
-    varied = (natural(facts.protocol.partition("[")[0]), limit, natural(facts.protocol))
-    places = {group_key(by): Covariate.parse(by).place} if by else {}
-    rest = tuple(places.get(key, natural)(str(value)) for key, value in named.items())
-    return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:

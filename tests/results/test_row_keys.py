@@ -95,6 +95,22 @@ def test_what_rows_do_not_differ_in_makes_tables(two_protocols, rows, tables):
     assert sorted(sorted(row.name for row in table.rows) for table in board.tables) == tables
 
 
+@pytest.mark.parametrize("grouping", ["seed", "fold"])
+def test_groups_come_in_their_own_order_whichever_of_their_protocols_is_first(
+    make_record, grouping
+):
+    """Of 0 and 2 the first trial is of b, of 10 of a: the protocols' order would be 10, 0, 2."""
+    common = {"folds": 11, "scheme": "kfold", "protocol_json": protocol()}
+    records = [
+        make_record(protocol=name, fingerprint=name * 64, **{grouping: value}, **common)
+        for value, names in ((10, "ab"), (2, "ba"), (0, "ba"))
+        for name in names
+    ]
+    board = build_leaderboard(records, group_by=[grouping])
+    assert [table.keys[grouping] for table in board.tables] == [0, 2, 10]
+    assert [table[grouping] for table in as_data(board)["tables"]] == [0, 2, 10]
+
+
 def test_an_augmentation_that_is_the_only_one_of_its_protocol_belongs_to_it(two_protocols):
     records = two_protocols()
     for record in records:
