@@ -61,7 +61,7 @@ class LabelColumn:
         feature, values = rows.features[column], rows.with_format(None)[column][:]
         if isinstance(feature, datasets.ClassLabel):
             names = tuple(feature.names)
-            found = cls(column, tuple(_named(value, names) for value in values), names)
+            found = cls(column, class_names(values, names), names)
         elif isinstance(feature, datasets.Value) and "float" in feature.dtype:
             known = (None if v is None or np.isnan(v) else float(v) for v in values)
             found = cls(column, tuple(known), numeric=True)
@@ -110,6 +110,12 @@ class LabelColumn:
         return Classification(classes), np.asarray([index[value] for value in values])
 
 
+def class_names(values: Sequence[int | None], names: Sequence[str]) -> tuple[str | None, ...]:
+    """Return the names of a column of named classes; None where a row has none."""
+    # -1 is how the hub's datasets write that a label is kept secret.
+    return tuple(None if value is None or value < 0 else names[value] for value in values)
+
+
 def _of_folders(rows: Any, column: str, images: ImageColumn, where: str) -> LabelColumn:
     if column == FOLDER_LABEL and all(file is not None for file in images.files):
         folders = tuple(file.parent.name for file in images.files if file is not None)
@@ -119,11 +125,6 @@ def _of_folders(rows: Any, column: str, images: ImageColumn, where: str) -> Labe
         f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}: "
         "specify the target column with ,label=COLUMN"
     )
-
-
-def _named(value: int | None, names: Sequence[str]) -> str | None:
-    # -1 is how the hub's datasets write that a label is kept secret.
-    return None if value is None or value < 0 else names[value]
 
 
 def _names(dtype: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mritk import DataError, Samples, UsageError, Workspace, is_missing, part_of, read_image
 from mritk_huggingface.image_column import ImageColumn
-from mritk_huggingface.label_column import LabelColumn
+from mritk_huggingface.label_column import LabelColumn, class_names
 from mritk_huggingface.options import DatasetOptions
 
 logger = logging.getLogger("mritk")
@@ -105,7 +105,16 @@ def _patients_of(rows: Any, column: str, where: str) -> list[str] | None:
             f"{where} has no patient column {column!r}; its columns are "
             f"{', '.join(rows.column_names)}"
         )
-    patients = rows.with_format(None)[column][:]
+    import datasets
+
+    feature, patients = rows.features[column], rows.with_format(None)[column][:]
+    if isinstance(feature, datasets.ClassLabel):
+        patients = class_names(patients, feature.names)
+    elif not isinstance(feature, datasets.Value):
+        raise DataError(
+            f"{where}: column {column} contains {feature}, not one patient per row; specify "
+            "another with ,patient=COLUMN"
+        )
     unknown = [row for row, patient in enumerate(patients) if is_missing(str(patient))]
     if unknown:
         raise DataError(

@@ -63,6 +63,30 @@ def test_a_missing_label_or_patient_is_none(text: str, put, open_) -> None:
         open_(",label=kind,patient=who")
 
 
+def test_patients_that_are_named_classes_have_their_names(put, open_) -> None:
+    put({"train.parquet": of_named_patients(0, 0, 1, 1)})
+    assert list(open_(",patient=who").patients) == ["sub-07", "sub-07", "sub-03", "sub-03"]
+
+
+def test_a_patient_that_is_no_named_class_is_none(put, open_) -> None:
+    put({"train.parquet": of_named_patients(0, -1, 1, -1)})
+    with pytest.raises(DataError, match="has no patient in 2 of 4 rows, such as row 1"):
+        open_(",patient=who")
+
+
+def of_named_patients(*codes: int) -> bytes:
+    image = [png(pixels(n, 8, 8)) for n in range(4)]
+    who = {"who": datasets.ClassLabel(names=["sub-07", "sub-03"])}
+    return parquet(image=image, label=["a", "b"] * 2, who=list(codes), features=who)
+
+
+def test_a_column_of_lists_names_no_patient(put, open_) -> None:
+    image = [png(pixels(n, 8, 8)) for n in range(4)]
+    put({"train.parquet": parquet(image=image, label=["a", "b"] * 2, who=[["p"], ["q"], [], []])})
+    with pytest.raises(DataError, match=r"column who contains List.* not one patient per row"):
+        open_(",patient=who")
+
+
 def test_an_unknown_option_is_answered_with_the_known_ones(put, registry) -> None:
     with pytest.raises(UsageError, match=r"did you mean patient[?]"):
         registry.dataset(f"hf:{NAME},patint=x")
