@@ -160,12 +160,22 @@ def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[st
             raise UsageError(
                 f"cannot write to {cache}: {refusal.strerror}; set MRITK_HOME to a writable folder"
             ) from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join(lines[:2]) or type(error).__name__
+        reason = _reason(error)
         hint = "; specify one with ,config=NAME" if "onfig name is missing" in reason else ""
         raise DataError(
             f"{name}: the library datasets cannot read its files: {reason}{hint}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why files cannot be read; that a preparation failed is less than its cause."""
+    from datasets.table import CastError
+
+    cause = error.__cause__ or error
+    if isinstance(cause, CastError):  # whose text begins with all columns of both files
+        return f"they differ in their columns: in one of them, {cause.details()}"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return " ".join(lines[:2]) or type(cause).__name__
 
 
 def _refused_writing(error: Exception, cache: Path) -> OSError | None:

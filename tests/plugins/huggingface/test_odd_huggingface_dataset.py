@@ -110,6 +110,21 @@ def test_metadata_that_point_out_of_the_repository_are_refused(put, open_) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("test", "cause"),
+    [
+        ({"who": ["forty-two", "43"]}, "forty-two"),
+        ({"who": [1, 2], "age": [60, 61]}, "they differ in their columns: .*1 new .*age"),
+    ],
+)
+def test_parts_that_do_not_fit_together_say_why(test: dict, cause: str, put, open_) -> None:
+    both = {"image": [png(pixels(n, 8, 8)) for n in range(2)], "label": ["a", "b"]}
+    put({"train.parquet": parquet(**both, who=[1, 2]), "test.parquet": parquet(**both, **test)})
+    with pytest.raises(DataError, match=f"{NAME}: the library datasets cannot read .*{cause}"):
+        open_()
+
+
+@pytest.mark.slow
 def test_splits_of_other_names_are_no_official_parts(put, open_) -> None:
     image = [{"bytes": png(pixels(n)), "path": None} for n in range(2)]
     card = (
