@@ -97,7 +97,6 @@ def fetch_file(
         with locked(path.with_name(f"{path.name}.lock"), f"downloads {path.name}"):
             if not _is_here(wanted):
                 _download(wanted)
-                _prove(wanted)
                 wanted.part.replace(path)
     except (OSError, HTTPException) as error:
         raise wanted.unavailable(str(error) or type(error).__name__) from error
@@ -116,46 +115,54 @@ def _is_here(wanted: _Wanted) -> bool:
     return True
 
 
-def _prove(wanted: _Wanted) -> None:
-    found = sha256_of(wanted.part)
-    if not found.startswith(wanted.sha256):
-        wanted.part.unlink()
-        raise wanted.unavailable(
-            f"the download has SHA-256 {found}, expected {wanted.sha256}, and was deleted"
-        )
-
-
 def _download(wanted: _Wanted) -> None:
-    """Fill the part file, resuming from what is there of it."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            _go_on(wanted)
-        except _Cut as cut:
-            if attempt == ATTEMPTS:
-                raise wanted.unavailable(
-                    f"the connection failed {ATTEMPTS} times, last {cut}; the same command "
-                    "resumes from there"
-                ) from cut
-        else:
+    """Fill the part file and prove it; once from zero if it went on from another file's."""
+    for _again in range(2):
+        resumed = _fill(wanted)
+        found = sha256_of(wanted.part)
+        if found.startswith(wanted.sha256):
             return
+        wanted.part.unlink()
+        if not resumed:
+            break
+    raise wanted.unavailable(
+        f"the download has SHA-256 {found}, expected {wanted.sha256}, and was deleted"
+    )
 
 
-def _go_on(wanted: _Wanted) -> None:
+def _fill(wanted: _Wanted) -> bool:
+    """Fill the part file; return whether the last answer went on from what was there."""
+    cuts: list[_Cut] = []
+    while len(cuts) < ATTEMPTS:
+        try:
+            return _go_on(wanted)
+        except _Cut as cut:
+            cuts.append(cut)
+    raise wanted.unavailable(
+        f"the connection failed {ATTEMPTS} times, last {cuts[-1]}; the same command resumes from "
+        "there"
+    ) from cuts[-1]
+
+
+def _go_on(wanted: _Wanted) -> bool:
+    """Fill the part file by one answer; return whether it went on from what was there."""
     have = wanted.part.stat().st_size if wanted.part.is_file() else 0
     if have:
         try:
             with _open(wanted.url, have) as response:
                 # A server without ranges sends everything from the start.
                 if (extent := _extent(response))[0] in (0, have):
-                    return _receive(response, wanted, *extent)
+                    _receive(response, wanted, *extent)
+                    return extent[0] > 0
         except HTTPError as error:
             if error.code != 416:
                 raise
             # Nothing stands behind what is here: the part is whole, or no part of this file.
             if sha256_of(wanted.part).startswith(wanted.sha256):
-                return None
+                return True
     with _open(wanted.url, 0) as response:
-        return _receive(response, wanted, *_extent(response))
+        _receive(response, wanted, *_extent(response))
+    return False
 
 
 def _open(url: str, start: int) -> HTTPResponse:
@@ -193,7 +200,7 @@ def _receive(response: HTTPResponse, wanted: _Wanted, have: int, total: int | No
         _bar(wanted.path.name, have, total) as bar,
     ):
         try:
-            while block := response.read(BLOCK):
+            while block := response.read1(BLOCK):  # read would lose what came before an error
                 have += stream.write(block)
                 bar.update(len(block))
         except (ConnectionError, TimeoutError, HTTPException) as error:

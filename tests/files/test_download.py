@@ -27,6 +27,7 @@ class Site:
         content: What it holds.
         ranges: Whether it serves parts of it.
         cuts: After how many bytes each of the next answers breaks off.
+        stalls: Whether it then keeps the connection, and says nothing more.
         shifted: By how many bytes it misses the range that is asked for.
         lengths: Whether it tells the length.
         asked: The Range header of every request, empty without.
@@ -36,9 +37,11 @@ class Site:
     content: bytes = CONTENT
     ranges: bool = True
     cuts: list[int] = field(default_factory=list)
+    stalls: bool = False
     shifted: int = 0
     lengths: bool = True
     asked: list[str] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,7 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
         if site.lengths:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: site.cuts.pop(0)] if site.cuts else body)
+        if not site.cuts:
+            self.wfile.write(body)
+            return
+        self.wfile.write(body[: site.cuts.pop(0)])
+        if site.stalls:
+            site.closed.wait(60)
 
     def log_message(self, *args: object) -> None:
         """Keep the test's output clean."""
@@ -89,6 +97,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield handler.site
+    handler.site.closed.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -197,12 +206,38 @@ def test_a_part_as_long_as_the_file_is_proven_or_thrown_away(fetch, path, part):
     assert fetch().read_bytes() == CONTENT
 
 
-def test_a_part_of_another_file_does_not_stay(fetch, path):
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_part_of_another_file_is_thrown_away_and_the_file_fetched_anew(
+    fetch, site, path, lengths
+):
+    site.lengths = lengths
     path.parent.mkdir()
     path.with_name("net.bin.part").write_bytes(b"another version")
-    with pytest.raises(Unavailable, match="the download has"):
-        fetch()
     assert fetch().read_bytes() == CONTENT
+    assert site.asked == ["bytes=15-", ""]
+    assert left_behind(path) == set()
+
+
+@pytest.mark.parametrize(("ranges", "asked"), [(True, ["bytes=7-", ""]), (False, ["bytes=7-"])])
+def test_the_wrong_file_is_fetched_anew_once_and_only_if_it_was_resumed(
+    fetch, site, path, ranges, asked
+):
+    site.ranges, site.content = ranges, b"?" + CONTENT[1:]
+    path.parent.mkdir()
+    path.with_name("net.bin.part").write_bytes(CONTENT[:6] + b"?")
+    digest = hashlib.sha256(site.content).hexdigest()
+    with pytest.raises(Unavailable, match=f"the download has SHA-256 {digest}"):
+        fetch()
+    assert site.asked == asked
+    assert left_behind(path) == set()
+
+
+@pytest.mark.slow
+def test_what_came_before_a_connection_fell_silent_is_kept(fetch, site, monkeypatch):
+    monkeypatch.setattr("mritk.files.download.PATIENCE_S", 0.5)
+    site.cuts, site.stalls = [1000], True
+    assert fetch().read_bytes() == CONTENT
+    assert site.asked == ["", "bytes=1000-"]
 
 
 # -- what cannot be had --------------------------------------------------------------------------
