@@ -1,7 +1,8 @@
 """The environments that a program can run in, as a protocol or a variable names them.
 
 here                    the interpreter that runs mritk
-PATH, python:PATH       another interpreter, or the folder of a virtual environment
+python:PATH, PATH       another interpreter, or the folder of a virtual environment; PATH alone
+                        holds a / and begins with no WORD:
 uv:REQUIREMENT,…        an environment that uv makes and keeps
 docker:IMAGE, podman:IMAGE, apptainer:FILE.sif      a container
 """
@@ -20,6 +21,9 @@ from mritk.errors import UsageError
 from mritk.files.user_path import user_path
 
 FORMS = "here, python:PATH, uv:REQUIREMENT, docker:IMAGE, podman:IMAGE or apptainer:FILE.sif"
+
+# Such as dcoker:team/entrant, which is no path; one letter is a drive of Windows.
+MISSPELT = re.compile(r"\w{2,}:")
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,8 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
         # A comma also stands between two bounds of a version: numpy>=1.20,<2.
         parts = re.split(r",(?!\s*[<>=!~])", rest)
         return Uv(tuple(part.strip() for part in parts), offline=offline)
-    place = rest if kind == "python" else text if "/" in text or "\\" in text else ""
-    if place:
-        return Interpreter(user_path(place))
+    if kind == "python" and rest:
+        return Interpreter(user_path(rest))
+    if ("/" in text or "\\" in text) and not MISSPELT.match(text):
+        return Interpreter(user_path(text))
     raise UsageError(f"environment {text!r} names none; write {FORMS}")

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mritk import UsageError
+from mritk.external import find_environment
+
 SHAPES_NOTHING = {"fingerprint": False}
 UNLESS_DEFAULT = {"fingerprint": "unless default"}
 CONTAINERS = ("docker", "podman", "apptainer")
@@ -39,11 +42,15 @@ class _Program:
     digest: str = field(default="", metadata=UNLESS_DEFAULT)
 
     def __post_init__(self) -> None:
-        """Refuse a name that is none, and a command of no words."""
+        """Refuse a name or an environment that is none, and a command of no words."""
         if not NAME.fullmatch(self.name):
             raise ValueError("name must consist of letters, digits, '.', '_' and '-'")
         if self.version.startswith("sha256:") and not DIGEST.fullmatch(self.version):
             raise ValueError("version must be sha256: and 12 to 64 hexadecimal digits, or a name")
+        try:
+            find_environment(self.environment)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         if not self.program and self.environment.partition(":")[0] not in CONTAINERS:
             raise ValueError("program must be the words of a command, such as ['python', 'own.py']")
 

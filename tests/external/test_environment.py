@@ -21,6 +21,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="uses programs for PO
     [
         ("here", "Interpreter"),
         ("/opt/env", "Interpreter"),
+        ("../env:1", "Interpreter"),
+        ("C:\\envs\\own", "Interpreter"),
         ("python:/opt/env/bin/python", "Interpreter"),
         ("uv:nnunetv2==2.8.1,torch<2.9", "Uv"),
         ("docker:team/entrant:1", "Container"),
@@ -32,7 +34,9 @@ def test_a_text_names_an_environment(text, kind):
     assert type(find_environment(text)).__name__ == kind
 
 
-@pytest.mark.parametrize("text", ["", "conda", "docker:", "uv:", "python:"])
+@pytest.mark.parametrize(
+    "text", ["", "conda", "conda:own", "dcoker:team/entrant:1", "docker:", "uv:", "python:"]
+)
 def test_a_text_that_names_none_is_refused_with_the_forms(text):
     with pytest.raises(UsageError, match=r"names none; write here, python:PATH"):
         find_environment(text)
