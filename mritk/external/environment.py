@@ -108,7 +108,7 @@ class Environment(ABC):
         whose digest tells of its files.
 
         Raises:
-            Unavailable: A file cannot be read.
+            Unavailable: A file cannot be read, or the script of a ``python`` is missing.
         """
         return tuple(program), {}
 

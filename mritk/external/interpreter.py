@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,9 @@ for one in distributions():
 print(json.dumps({'python': platform.python_version(), 'packages': dict(sorted(found.items()))}))
 """
 PATIENCE_S = 600.0  # uv may have to download
+PYTHON = re.compile(r"python[\d.]*(\.exe)?")
+# Its options that take no value; the first word behind them is its script.
+FLAGS = re.compile(r"-[bBdEiIOPqRsSuvx]+")
 WINDOWS = sys.platform == "win32"
 
 
@@ -41,6 +45,7 @@ class _OnThisDisk(Environment):
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """See :meth:`Environment.located`."""
         try:
+            _require_script(program)
             found = [_file(word) for word in program]
             words = (str(file or word) for file, word in zip(found, program, strict=True))
             return tuple(words), file_digests([file for file in found if file])
@@ -161,6 +166,22 @@ def _file(word: str) -> Path | None:
         if error.errno != errno.ENAMETOOLONG:
             raise
         return None
+
+
+def _require_script(program: Sequence[str]) -> None:
+    """Refuse a script of Python that is missing; what other words mean only the program knows.
+
+    Raises:
+        OSError: Its folder cannot be read.
+        Unavailable: It is missing.
+    """
+    interpreter, *words = program or ("",)
+    if not PYTHON.fullmatch(Path(interpreter).name):
+        return
+    word = next((word for word in words if not FLAGS.fullmatch(word)), "-")
+    if not word.startswith("-") and not user_path(word).exists():
+        absent = "" if user_path(word).is_absolute() else f" in {Path.cwd()}"
+        raise Unavailable(f"there is no {word}{absent}")
 
 
 def frozen(python: Sequence[str]) -> dict[str, Any]:

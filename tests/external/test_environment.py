@@ -155,6 +155,42 @@ def test_words_that_no_file_can_have_as_its_name_are_no_files(word):
         find_environment("here").launch([f"folder/{word}"], (), {})
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["python", "run.py"],
+        ["python", "-u", "-Im", "missing"],
+        ["python", "-m", "missing"],
+        ["python", "-X", "dev", "-c", "missing"],
+        ["python", "package"],
+        ["python"],
+        ["own.sh", "missing.py"],
+        ["python", "run.py", "missing.py"],
+    ],
+)
+@pytest.mark.parametrize("environment", ["here", "uv:numpy"])
+def test_words_that_may_be_no_files_may_be_missing(words, environment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.py").touch()
+    (tmp_path / "package").mkdir()
+    assert len(find_environment(environment).located(words)[0]) == len(words)
+
+
+@pytest.mark.parametrize(
+    "words", [["python", "ext/run.py"], ["python3.11", "-u", "-OO", "ext/run.py", "more"]]
+)
+@pytest.mark.parametrize("environment", ["here", "uv:numpy"])
+def test_a_missing_script_is_named_with_the_folder(words, environment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Unavailable) as error:
+        find_environment(environment).located(words)
+    assert str(error.value) == f"there is no ext/run.py in {tmp_path}"
+    with pytest.raises(Unavailable) as error:
+        find_environment(environment).located(["python", str(tmp_path / "run.py")])
+    assert str(error.value) == f"there is no {tmp_path / 'run.py'}"
+    assert find_environment("docker:box").located(words) == (tuple(words), {})
+
+
 def test_files_of_one_name_are_told_apart(tmp_path):
     words = ["python"]
     for folder in "abc":
