@@ -190,12 +190,15 @@ def frozen(python: Sequence[str]) -> dict[str, Any]:
     Raises:
         Unavailable: It does not run.
     """
+    command = " ".join(python)
     try:
         found: dict[str, Any] = json.loads(asked([*python, "-I", "-c", FREEZE], PATIENCE_S))
     except Refused as why:
-        raise Unavailable(f"{' '.join(python)} does not run: {why}") from why
+        if any(line.strip() in str(why) for line in FREEZE.splitlines() if line):
+            raise Unavailable(f"{command} is not a Python") from why  # it took code for a file
+        raise Unavailable(f"{command} does not run: {why}") from why
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{' '.join(python)} is not a Python that runs: {error}") from error
+        raise Unavailable(f"{command} is not a Python that runs: {error}") from error
     return {**found, "digest": digest_of(found)}
 
 

@@ -80,6 +80,13 @@ def test_an_interpreter_that_does_not_run_is_refused_with_what_it_says(tmp_path)
 
 
 @posix
+def test_a_program_that_is_no_python_is_called_so_without_the_code_it_was_given():
+    with pytest.raises(Unavailable) as error:
+        find_environment("python:/bin/ls").lock()
+    assert str(error.value) == "/bin/ls is not a Python"
+
+
+@posix
 def test_paths_are_those_that_a_program_knows(tmp_path):
     file, mounts = Path("/data/in/a/t1.nii.gz"), (Mount(Path("/data/in"), "/input"),)
     assert find_environment("docker:x").path(file, mounts) == "/input/a/t1.nii.gz"
