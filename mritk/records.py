@@ -267,16 +267,14 @@ class Executor(Record):
 
     Attributes:
         name: Name on the command line.
-        run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
-            own default). Calls the function with each job, anywhere, yields results in any order as
-            they come, and meanwhile None about once a second, so that epochs can be reported. All
-            of these can be pickled; the function does not raise. A worker with a GPU to itself may
-            call it with a list of jobs whose ``alone`` is false; it does them side by side and
-            returns an iterator of (position, result). For a job whose worker died, yields a
-            :class:`LostJob`, or nothing; other jobs are unaffected. Closing the iterator stops
-            running jobs. Workers of one machine find their share of it in ``OMP_NUM_THREADS`` and
-            ``CUDA_VISIBLE_DEVICES``. A job has ``memory`` (host bytes it may take) and ``group``
-            (alike for the same data and network). A worker that takes no more says ``leaving``.
+        run: Takes a function, a sequence of jobs, and how many may run at once (None: its own
+            default). Calls the function with each job, anywhere; yields results as they come, and
+            None about once a second. All can be pickled; nothing is raised. A worker with a GPU to
+            itself may call it with a list of jobs whose ``alone`` is false, and gets an iterator of
+            (position, result). For a job whose worker died, yields a :class:`LostJob`, or nothing;
+            others are unaffected. Closing it stops running jobs. Workers find their share in
+            ``OMP_NUM_THREADS`` and ``CUDA_VISIBLE_DEVICES``. A job has ``memory`` (host bytes)
+            and ``group`` (alike for the same data and network). Who takes no more says ``leaving``.
         shares_folders: Whether workers see the run's folders under the same paths. If not, they
             start in a copy of its working folder, and trial files come back with the results.
     """
@@ -298,12 +296,14 @@ class LostJob:
     Attributes:
         job: The job, as passed to the executor.
         reason: How the worker ended, such as ``was killed by SIGKILL``; empty if unknown.
-        attempts: How many workers died at it, if the executor has tried it again itself.
+        attempts: How many workers died at it, if the executor tries again itself.
+        retried: Whether it does so now: the result is still to come.
     """
 
     job: Any
     reason: str = ""
     attempts: int = 1
+    retried: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,10 @@ class Attempts:
             again: dict[str, Job] = {}
             for found in self._told(look):
                 trial_id = found.job.trial if isinstance(found, LostJob) else found.trial
+                if isinstance(found, LostJob) and found.retried:
+                    self._deaths[trial_id] = max(self._deaths[trial_id], found.attempts)
+                    self._tell_of_death(found, trial_id)
+                    continue
                 job = self._jobs.pop(trial_id, None)
                 if job is None:
                     continue
@@ -94,10 +98,12 @@ class Attempts:
         if self._notice.given:
             return
         logger.warning(
-            "the worker of %s %s (possibly out of memory); the trial goes on from its checkpoint "
-            "after the others, in attempt %d of %d",
+            "the worker of %s %s (possibly out of memory); the trial %s after the others, in "
+            "attempt %d of %d",
             self._names.get(trial_id, trial_id[:8]),
             lost.reason or "died",
+            # Where no folder is shared, a worker sees the checkpoints of its own machine only.
+            "goes on from its checkpoint" if self._executor.shares_folders else "is tried again",
             self._deaths[trial_id] + 1,
             ATTEMPTS,
         )

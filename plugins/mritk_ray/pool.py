@@ -8,37 +8,26 @@ brings the working folder to each machine once.
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import socket
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mritk import LostJob, Unavailable, available_cores, jobs_beside, stated_threads
+from mritk import LostJob, Unavailable, jobs_beside, stated_threads
+from mritk_ray.connection import connected, first_line
 from mritk_ray.share import Share, share_of, tell_if_no_room
-from mritk_ray.upload import not_uploaded, working_folder
-
-logger = logging.getLogger("mritk")
+from mritk_ray.upload import working_folder
 
 # Attempts at a job whose worker dies, as it does on a machine that is taken away.
 ATTEMPTS = 3
 # Seconds after which the run may look how its trials are doing.
 LOOK_S = 1.0
-# Seconds within which a cluster answers.
-ANSWER_S = 20.0
 
-# To any address but "auto", Ray 2.60 sends the token of ~/.ray only if this says so.
-TOKENS = "RAY_AUTH_MODE"
-INSTALL = "python -m pip install 'mritk-bench[ray]'"
 # Variables of the run that its workers take over.
 PASSED_ON = ("MRITK_", "HF_")
 THREADS, SCRATCH = "OMP_NUM_THREADS", "MRITK_SCRATCH"
@@ -74,7 +63,7 @@ def run(
         return
     memory = max(getattr(job, "memory", 0) for job in jobs)
     brought = working_folder(getattr(jobs[0], "results", None)) if upload else None
-    with _connected(address, brought) as ray:
+    with connected(address, brought) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         share = share_of(machines, len(jobs), at_once, memory)
         tell_if_no_room(machines, share)
@@ -124,7 +113,10 @@ class _Pool:
         )
 
     def results(self, jobs: Sequence[Any]) -> Iterator[Any]:
-        """Yield the result of each job, or a ``LostJob``, and None while none is ready."""
+        """Yield the result of each job, or a ``LostJob``, and None while none is ready.
+
+        Of a job that is tried again comes a ``LostJob`` for each worker that dies at it.
+        """
         waiting = list(jobs)
         self._start(self._share.workers)
         try:
@@ -179,18 +171,19 @@ class _Pool:
             self._tell_unstarted(error)
         for job in seat.left.values():
             self._deaths[id(job)] += 1
-        given_up = [job for job in seat.left.values() if self._deaths[id(job)] >= ATTEMPTS]
         waiting += [job for job in seat.left.values() if self._deaths[id(job)] < ATTEMPTS]
         missing = self._share.workers - len(self._seats)
         self._start(min(missing, len(waiting), max(1, len(seat.left))))
-        for job in given_up:
-            yield LostJob(job, f"died ({_first_line(error)})", attempts=ATTEMPTS)
+        reason = f"died ({first_line(error)})"
+        for job in seat.left.values():
+            deaths = self._deaths[id(job)]
+            yield LostJob(job, reason, attempts=deaths, retried=deaths < ATTEMPTS)
 
     def _tell_unstarted(self, error: Exception) -> None:
         """Raise if no worker starts any more; one may have been on a machine that was lost."""
         self._unstarted += 1
         if self._unstarted >= ATTEMPTS:
-            text = f"a worker of Ray does not start: {_first_line(error)}"
+            text = f"a worker of Ray does not start: {first_line(error)}"
             raise Unavailable(text) from error
 
     def _next(self, seat: _Seat, waiting: list[Any]) -> list[Any]:
@@ -275,74 +268,3 @@ def _environment(cores: int, without: Sequence[str] = ()) -> dict[str, str]:
         if name.startswith(PASSED_ON) and name not in without
     }
     return {THREADS: os.environ[THREADS] if stated_threads(os.environ) else str(cores), **given}
-
-
-@contextmanager
-def _connected(address: str, brought: Mapping[str, Any] | None = None) -> Iterator[ModuleType]:
-    """Connect with a cluster for the time of the block, unless this process is connected.
-
-    ``brought`` is what Ray brings to each machine, as ``ray.init`` takes it.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise Unavailable(f"executor ray needs Ray, which is not installed: {INSTALL}") from error
-    if ray.is_initialized():
-        yield ray
-        return
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address == "local":
-        settings |= {"num_cpus": available_cores(), "include_dashboard": False}
-    if brought is not None:
-        settings["runtime_env"] = brought
-    try:
-        _require_answer(address)
-        with _sigterm_kept():
-            ray.init(address, **settings)
-    except ray.exceptions.RuntimeEnvSetupError as error:
-        raise Unavailable(not_uploaded(error)) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or _first_line(error)
-        token = "" if TOKENS in os.environ else f"; a cluster with tokens needs {TOKENS}=token"
-        raise Unavailable(
-            f"no Ray cluster at {address!r} ({why}); 'ray start --head' starts one "
-            f"on this machine, '--executor ray' needs none{token}"
-        ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _require_answer(address: str) -> None:
-    """Refuse an address at which nothing answers; Ray would try for many minutes.
-
-    Raises:
-        OSError: Nothing does.
-        ValueError: There is no such port.
-    """
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", address)
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
-
-
-@contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Keep the run's way to end when it is told to; Ray puts its own in its place."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first sentence of what Ray says, which goes on for a page."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = next((line for line in lines if "exit detail:" in line), lines[0] if lines else "")
-    return told.rpartition("exit detail:")[2].strip().partition(". ")[0] or type(error).__name__

@@ -23,7 +23,7 @@ def trial_of(name):
     return SimpleNamespace(id=name, dataset=dataset, protocol=protocol, backbone_name="none")
 
 
-def outcomes_of(run, tmp_path, names, device="auto"):
+def outcomes_of(run, tmp_path, names, device="auto", shares_folders=True):
     """Run trials of these names by an executor that gives what ``run`` yields."""
     plan = SimpleNamespace(
         todo=list(map(trial_of, names)), benchmarks=dict.fromkeys(names), stamp=lambda trial: 0
@@ -31,7 +31,7 @@ def outcomes_of(run, tmp_path, names, device="auto"):
     (tmp_path / "trials").mkdir()
     registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
     job = Job(None, (), tmp_path, None, tmp_path, Engine(device))
-    return ExecutorRun(registry, Executor("all", run), job).run(plan)
+    return ExecutorRun(registry, Executor("all", run, shares_folders), job).run(plan)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
@@ -63,6 +63,22 @@ def test_a_trial_of_another_process_has_no_outcome_and_one_of_a_worker_that_died
 
     outcomes = outcomes_of(run, tmp_path, ["mine", "theirs"])
     assert [outcome.trial.id for outcome in outcomes] == ["mine"]
+
+
+@pytest.mark.parametrize(("shared", "how"), [(True, "from its checkpoint"), (False, "tried again")])
+def test_a_trial_that_its_executor_tries_again_is_told_and_is_this_runs(
+    tmp_path, shared, how, caplog
+):
+    def run(function, jobs, at_once):
+        yield from (LostJob(jobs[0], f"fell {n}", attempts=n, retried=True) for n in (1, 2))
+        yield Done("mine", elsewhere=True)  # the second died behind the last step
+
+    outcomes = outcomes_of(run, tmp_path, ["mine"], shares_folders=shared)
+    assert [outcome.trial.id for outcome in outcomes] == ["mine"]
+    told = [line.getMessage() for line in caplog.records]
+    assert [("fell 1" in line, "attempt 2 of 3" in line) for line in told] == [(1, 1), (0, 0)]
+    assert [("fell 2" in line, "attempt 3 of 3" in line) for line in told] == [(0, 0), (1, 1)]
+    assert all(how in line for line in told)
 
 
 def test_a_trial_whose_start_was_told_is_told_to_its_end_but_is_no_outcome_if_another_trains_it(

@@ -43,7 +43,11 @@ def test_a_job_that_takes_all_memory_is_lost_and_no_other(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, "program.py"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    done, lost = ended.stdout.splitlines()
+    done, *retried, lost = ended.stdout.splitlines()
+    assert [f"attempts={number}, retried=True" in retried[number - 1] for number in (1, 2)] == [
+        1,
+        1,
+    ]
     assert done == "0"
     assert lost.startswith("LostJob(job=4, ")
     assert "low on memory" in lost and "attempts=3" in lost

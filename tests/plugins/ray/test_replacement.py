@@ -18,8 +18,9 @@ def lost(left, waiting=(), deaths=None, others=0, workers=2):
     pool._deaths = Counter({id(job): count for job, count in (deaths or {}).items()})
     started, waiting = [], list(waiting)
     pool._start = started.append
-    given_up = [one.job for one in pool._lost(_Seat(None, left=left), ValueError("it"), waiting)]
-    return sum(started), waiting, given_up
+    told = list(pool._lost(_Seat(None, left=left), ValueError("it"), waiting))
+    assert [one.job for one in told] == list(left.values())
+    return sum(started), waiting, [one.job for one in told if not one.retried]
 
 
 def test_a_job_is_done_again_by_another_worker():
