@@ -125,7 +125,7 @@ def _error_of(stored: TrialRecord | UnusableTrial | None) -> str:
     """Return why what is stored of a trial is no result, in one line; empty where it is one."""
     if isinstance(stored, StoreError):
         return one_line(stored)
-    return one_line(stored.failure.message) if stored and stored.failure else ""
+    return stored.failure.reason if stored and stored.failure else ""
 
 
 def tell_what_next(

@@ -96,7 +96,7 @@ class Status:
         for trial, found in results.look_up([*list(failed)[:reasons], *list(unusable)[:reasons]]):
             if isinstance(found, TrialRecord):
                 unusable.pop(trial, None)
-                failed[trial] = _name(found), found.failure.message if found.failure else ""
+                failed[trial] = _name(found), found.failure.reason if found.failure else ""
             elif isinstance(found, UnusableTrial):
                 failed.pop(trial, None)
                 unusable[trial] = str(found)

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mritk import errors
 from mritk.backbone import OWN_MODEL
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
+from mritk.errors import one_line
 from mritk.evaluate.measured import measured
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import of_any_region
@@ -142,6 +144,15 @@ class Failure:
     message: str
     traceback: str
     epoch: int
+
+    @property
+    def reason(self) -> str:
+        """What was raised, in one line as the run tells it; errors of mritk in their own words."""
+        words, kind = one_line(self.message), getattr(errors, self.type, None)
+        own = isinstance(kind, type) and issubclass(kind, errors.MritkError)
+        if words and (own or not self.traceback):
+            return words
+        return f"{self.type}: {words}" if words else self.type
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

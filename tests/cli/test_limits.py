@@ -128,7 +128,7 @@ def test_json_says_why_what_is_stored_of_a_trial_behind_the_budget_is_no_result(
     results.trial_path(torn).write_bytes(b"torn")
     ended = run_toy("--seeds", 3, "--budget", "0.000001s", "--json")
     found = {trial["id"]: trial for trial in json.loads(ended.out)["trials"]}
-    assert found[failed]["error"] == "planted"
+    assert found[failed]["error"] == "RuntimeError: planted"
     assert str(results.trial_path(torn)) in found[torn]["error"]
     assert (found[absent]["error"], found[absent]["file"]) == ("", None)
     assert not any(trial["trained"] for trial in found.values())

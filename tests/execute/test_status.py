@@ -18,6 +18,7 @@ from mritk.execute.diary import Diary, diary_path
 from mritk.execute.status import Status
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
+from mritk.store.record import Failure
 
 
 class FakeTrial:
@@ -141,8 +142,32 @@ def test_a_failed_trial_is_called_what_its_run_calls_it(results, make_record, fo
     record = make_record(status="failed", folds=folds)
     results.write(record)
     assert Status.of(results).failed == {
-        record.id: (f"tiny@scratch on bands{named} seed 0", "planted")
+        record.id: (f"tiny@scratch on bands{named} seed 0", "RuntimeError: planted")
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "told"),
+    [
+        ("SystemExit", "5", "SystemExit: 5"),
+        ("KeyError", "first\n  second", "KeyError: first second"),
+        ("AssertionError", "", "AssertionError"),
+        ("NonFiniteLoss", "the loss is not\nfinite", "the loss is not finite"),
+        ("import_extra", "x", "import_extra: x"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_line_that_its_run_has_told(
+    results, make_record, kind, message, told
+):
+    record = make_record(status="failed", failure=Failure(kind, message, "Traceback …", 0))
+    results.write(record)
+    assert [reason for _, reason in Status.of(results).failed.values()] == [told]
+
+
+def test_of_a_worker_that_died_the_words_tell_all(results, make_record):
+    failure = Failure("WorkerDied", "the worker was killed", "", 0)
+    results.write(make_record(status="failed", failure=failure))
+    assert [why for _, why in Status.of(results).failed.values()] == ["the worker was killed"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"trials": 3}', "{}", "\ufeff"])
