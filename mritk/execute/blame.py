@@ -16,7 +16,7 @@ from mritk.trial import Trial
 Part = tuple[str, str, Origin, Callable[..., Any]]
 
 
-def explain_error(error: Exception, trial: Trial) -> str:
+def explain_error(error: Exception | SystemExit, trial: Trial) -> str:
     """Return one line: what was raised, by which plugin, from which hook, and what to do next."""
     changed = trial.augmentation
     if isinstance(error, AugmentationFault) and changed.apply is not None:
@@ -37,7 +37,7 @@ def explain_error(error: Exception, trial: Trial) -> str:
     return one_line(text)
 
 
-def _deepest(error: Exception, trial: Trial) -> Part | None:
+def _deepest(error: BaseException, trial: Trial) -> Part | None:
     """The part of the trial whose code stands deepest in the traceback."""
     codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
     best, found = (-1, -1), None

@@ -45,7 +45,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     model_path: Path | None = None,
     when_there: Callable[[Callable[[], Kept]], Kept] = lambda write: write(),
     must_stop: Callable[[], bool] = lambda: False,
-) -> tuple[TrialRecord, MritkError | Exception | None]:
+) -> tuple[TrialRecord, Exception | SystemExit | None]:
     """Train and score one trial, from its checkpoint if there is one.
 
     A failure is a result too: whatever the method raises becomes a record with status ``failed``.
@@ -81,7 +81,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         history.append(epoch)
         on_epoch(epoch)
 
-    error: Exception | None = None
+    error: Exception | SystemExit | None = None
     found = Found()
     spent: dict[str, float] | None = None
     size: dict[str, float] = {}
@@ -106,7 +106,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         if model_path is not None:
             _keep_model(fitted, record, model_path, when_there)
     except (Exception, SystemExit) as failure:
-        error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
+        error = failure
         record = record_of(trial, provenance, found)
         record.status = "failed"
         record.failure = Failure(

@@ -208,5 +208,5 @@ def _leave_result_out(record: TrialRecord, error: UnstorableTrial) -> None:
     record.failure = Failure(type(error).__name__, str(error), text, len(record.history))
 
 
-def _short_of_memory(error: Exception) -> bool:
+def _short_of_memory(error: BaseException) -> bool:
     return isinstance(error, OutOfMemory) or ran_out_of_memory(error)

@@ -76,10 +76,15 @@ def test_samples_without_files_that_cannot_be_read_are_listed_too(run_habit):
 
 
 @pytest.mark.slow
-def test_a_method_that_calls_sys_exit_fails_its_trial_alone(run_habit, tmp_path):
-    ended = run_habit("--skip-unreadable", "--seeds", 3)
+@pytest.mark.parametrize("where", [(), ("--executor", "processes", "--jobs", 2)])
+def test_a_method_that_calls_sys_exit_is_named_and_fails_its_trial_alone(
+    run_habit, tmp_path, where
+):
+    ended = run_habit("--skip-unreadable", "--seeds", 3, *where)
     assert ended.code == 3
-    assert "seed 1: SystemExit: 9" in ended.err
+    (told,) = (line for line in ended.err.splitlines() if line.startswith("failed: "))
+    assert "seed 1: SystemExit: 9 (raised in method fair of habit.py sha256:" in told
+    assert "hook mritk_methods, habit.py line" in told
     states = [trial.status for trial in ResultsFolder(tmp_path / "results").trials()]
     assert sorted(states) == ["failed", "finished", "finished"]
 
