@@ -92,7 +92,13 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first sentence of what Ray says, which goes on for a page."""
+    """Return the first sentence of what Ray says, which goes on for a page.
+
+    Where a worker raised an error, Ray names the worker; the error tells more.
+    """
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return f"{type(cause).__name__}: {cause}".strip().splitlines()[0]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = next((line for line in lines if "exit detail:" in line), lines[0] if lines else "")
     return told.rpartition("exit detail:")[2].strip().partition(". ")[0] or type(error).__name__

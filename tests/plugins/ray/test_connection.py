@@ -39,6 +39,11 @@ def test_a_lost_job_is_told_with_what_ray_says_in_one_sentence():
     text = "The actor died.\n\tpid: 3\nExit type: X Worker exit detail: The end of file. Then"
     assert first_line(RuntimeError(text)) == "The end of file"
     assert first_line(RuntimeError()) == "RuntimeError"
+    raised = RuntimeError("ray::Worker.call() (pid=3)\nTraceback")
+    raised.cause = KeyError("x\ny")
+    assert first_line(raised) == "KeyError: 'x\\ny'"
+    raised.cause = ValueError("CUDA error: no access\nCompile with")
+    assert first_line(raised) == "ValueError: CUDA error: no access"
 
 
 DYING = """
