@@ -43,22 +43,24 @@ class Training:
         host: Name of the machine.
         process: Number of the process.
         began: When, in seconds since 1970.
+        run: The run for which a worker trains it; empty where a run trains it itself.
     """
 
     host: str
     process: int
     began: float
+    run: str = ""
 
 
 class Diary:
     """Written by the process that trains a trial, which holds its claim."""
 
-    def __init__(self, results: ResultsFolder, trial_id: str) -> None:
-        self._path = diary_path(results, trial_id)
+    def __init__(self, results: ResultsFolder, trial_id: str, run: str = "") -> None:
+        self._path, self._run = diary_path(results, trial_id), run
 
     def __enter__(self) -> Diary:
         """Begin, with what tells where it is trained."""
-        begun = Training(socket.gethostname(), os.getpid(), time.time())
+        begun = Training(socket.gethostname(), os.getpid(), time.time(), self._run)
         with suppress(OSError):
             self._path.write_text(json.dumps(asdict(begun)) + "\n", encoding="utf-8")
         return self
@@ -83,9 +85,13 @@ class Reader:
         self._results = results
         self._read: dict[str, tuple[bytes, int]] = {}  # first line, and how far it was read
 
-    def begun(self) -> list[str]:
-        """Return the ids of trials that have a diary."""
-        return [path.stem for path in (self._results.path / CLAIMS).glob("*.epochs")]
+    def begun(self, run: str) -> list[str]:
+        """Return the ids of trials that workers of a run train."""
+        return [
+            path.stem
+            for path in (self._results.path / CLAIMS).glob("*.epochs")
+            if any(training.run == run for training in _head(path))
+        ]
 
     def news(self, trial_id: str) -> list[Epoch] | None:
         """Return the epochs since the last call; None if the training has not started."""
@@ -128,6 +134,15 @@ def forget_killed(results: ResultsFolder) -> None:
             if mine:
                 for suffix in NOTES:
                     diary_path(results, trial_id).with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _head(path: Path) -> list[Training]:
+    """Return what a diary begins with; nothing if it is gone or is being begun."""
+    try:
+        with path.open("rb") as stream:
+            return _read(stream.readline(), Training)
+    except OSError:
+        return []
 
 
 def _read(line: bytes, kind: type[R]) -> list[R]:

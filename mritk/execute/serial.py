@@ -135,7 +135,8 @@ class SerialRun:
         Raises:
             Crowded: Alone it may have memory enough; nothing is stored.
         """
-        with Diary(self.results, trial.id) as diary:
+        told_by = self.limits.notice.file  # the run whose worker this is
+        with Diary(self.results, trial.id, told_by.stem if told_by else "") as diary:
 
             def note(epoch: Epoch) -> None:
                 diary.note(epoch)

@@ -62,7 +62,7 @@ class ExecutorRun:
         """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
         results = ResultsFolder(self.job.results)
         events = Events(self.registry)
-        live = _Live(events, results, plan.todo)
+        live = _Live(events, results, plan.todo, self._name)
         with events.of_run(plan, results) as outcomes:
             for trial, done in self._trained(plan, live):
                 path = results.trial_path(trial.id)
@@ -75,13 +75,19 @@ class ExecutorRun:
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         return outcomes
 
+    @property
+    def _name(self) -> str:
+        """What its workers call it."""
+        return f"{socket.gethostname()}-{os.getpid()}"
+
     def _trained(self, plan: StudyPlan, live: _Live) -> Iterator[tuple[Trial, Done]]:
         """Yield each trial when it is done, or given up, while ``live`` tells of the others.
 
-        Of those that another process has trained it yields those whose start was told.
+        Of those that another process has trained it yields those whose start was told: a worker of
+        this run had begun them.
         """
         waiting = {trial.id: trial for trial in plan.todo}
-        stop = self.job.results / CLAIMS / f"{socket.gethostname()}-{os.getpid()}.stop"
+        stop = self.job.results / CLAIMS / f"{self._name}.stop"
         common = replace(self.job, wait=False, stop=stop)
         if not self.executor.shares_folders:
             common = replace(common, folder=None, stop=None)
@@ -166,19 +172,23 @@ class ExecutorRun:
 
 
 class _Live:
-    """Tells plugins of trials that workers train, in the order of the hooks for each trial."""
+    """Tells plugins of trials that the workers of a run train, in the order of the hooks for each
+    trial."""
 
-    def __init__(self, events: Events, results: ResultsFolder, todo: Sequence[Trial]) -> None:
+    def __init__(
+        self, events: Events, results: ResultsFolder, todo: Sequence[Trial], run: str
+    ) -> None:
         self._events, self._diaries, self._total = events, Reader(results), len(todo)
+        self._run = run
         self._told: dict[str, int] = {}  # number of the last epoch told, by trial
 
     def has_told(self, trial: Trial) -> bool:
-        """Whether the start of a trial has been told, be it trained by another process."""
+        """Whether the start of a trial has been told."""
         return trial.id in self._told
 
     def look(self, waiting: Mapping[str, Trial]) -> None:
         """Tell what is new of trials that are not done, by id."""
-        for trial_id in self._diaries.begun():
+        for trial_id in self._diaries.begun(self._run):
             if trial_id in waiting and (news := self._diaries.news(trial_id)) is not None:
                 self.tell(waiting[trial_id], news)
 

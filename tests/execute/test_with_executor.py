@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
 from mritk.errors import ExitCode
+from mritk.execute.claim import claimed
+from mritk.execute.diary import Diary
 from mritk.execute.job import Done, Job
 from mritk.execute.with_executor import ExecutorRun
 from mritk.machine.engine import Engine
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
+
+EPOCH = Epoch(1, 4, "all", 1e-3, 0.1, 0.5, 0.6, 10.0)
 
 
 def trial_of(name):
@@ -90,7 +96,7 @@ def test_a_trial_whose_start_was_told_is_told_to_its_end_but_is_no_outcome_if_an
         told.append((hook, trial and trial.id))
 
     monkeypatch.setattr("mritk.execute.events.Events.announce", announce)
-    monkeypatch.setattr("mritk.execute.diary.Reader.begun", lambda self: ["theirs"])
+    monkeypatch.setattr("mritk.execute.diary.Reader.begun", lambda self, run: ["theirs"])
     monkeypatch.setattr("mritk.execute.diary.Reader.news", lambda self, trial: [])
 
     def run(function, jobs, at_once):
@@ -115,6 +121,32 @@ def test_a_worker_that_died_while_the_folder_was_away_leaves_a_finished_trial(
     done = run._lost(SimpleNamespace(id="a"), LostJob(None, "was killed"))
     assert not done.error
     assert results.status("a") == "finished"
+
+
+def test_a_trial_that_another_run_trains_is_not_told_and_one_of_a_worker_is(tmp_path, monkeypatch):
+    told = []
+
+    def announce(events, hook, trial=None, **given):
+        told.append((hook, trial and trial.id))
+
+    monkeypatch.setattr("mritk.execute.events.Events.announce", announce)
+    results = ResultsFolder(tmp_path)
+
+    def run(function, jobs, at_once):
+        mine = next(job.stop.stem for job in jobs)
+        claims = (claimed(results, name, wait=False) for name in ("mine", "theirs", "alone"))
+        with ExitStack() as stack:
+            for claim in claims:
+                stack.enter_context(claim)
+            for name, of in (("mine", mine), ("theirs", "elsewhere-7"), ("alone", "")):
+                stack.enter_context(Diary(results, name, of)).note(EPOCH)
+            yield None  # a second has gone by
+        yield from (Done(job.trial, elsewhere=job.trial != "mine") for job in jobs)
+
+    outcomes = outcomes_of(run, tmp_path, ["mine", "theirs", "alone"])
+    assert [outcome.trial.id for outcome in outcomes] == ["mine"]
+    hooks = ["mritk_trial_start", "mritk_epoch_end", "mritk_trial_finish"]
+    assert told[1:-1] == [(hook, "mine") for hook in hooks]
 
 
 BROKEN = """
