@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,6 +118,11 @@ class LoadedPlugins:
         except (Exception, SystemExit) as error:
             is_whole = isinstance(error, (HookError, pluggy.PluginValidationError))
             reason = one_line(error) if is_whole else reason_of(error, "at import")
+            if isinstance(candidate.load, Path):
+                from mritk.plugins.neighbour import neighbour_hint
+
+                cause = error.__cause__ if isinstance(error, HookError) else error
+                reason += neighbour_hint(cause, candidate.load)
             loaded = LoadedPlugin(candidate.origin, error=reason, asked=candidate.asked)
             self.plugins.append(loaded)
             if candidate.requested or self.strict:
