@@ -15,6 +15,11 @@ from mritk.machine.cores import available_cores
 
 T = TypeVar("T")
 
+# What Python up to 3.11.7 raises, rarely, where two threads parse at once, as numpy does for each
+# file that it loads; such a row is made again. https://github.com/python/cpython/issues/106905
+PARSED_AT_ONCE = "AST constructor recursion depth mismatch"
+ATTEMPTS = 5
+
 
 def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
     """Yield what ``make`` returns, or the exception that it raises, for each row in order.
@@ -24,13 +29,15 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
     used too, nine times the processor time).
     """
 
-    def attempt(row: int) -> T | Exception:
+    def attempt(row: int, left: int = ATTEMPTS) -> T | Exception:
         try:
             return make(row)
         except MemoryError:
             raise
         except Exception as error:
-            return error
+            if left == 1 or not _parsed_at_once(error):
+                return error
+        return attempt(row, left - 1)
 
     # Pillow releases the interpreter lock while it decodes and resizes.
     workers = available_cores()
@@ -47,6 +54,15 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _parsed_at_once(error: BaseException | None) -> bool:
+    """Tell whether an error, or one behind it, is that of Python which a repetition mends."""
+    while error is not None:
+        if isinstance(error, SystemError) and PARSED_AT_ONCE in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @lru_cache(maxsize=1)
