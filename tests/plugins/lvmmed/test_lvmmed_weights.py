@@ -13,6 +13,7 @@ from mritk.plugins.registry import Registry
 from mritk_lvmmed import LICENSE
 from mritk_lvmmed.published import LVMMED_VIT, VARIABLE, locate
 from tests.outlines import outlines
+from tests.undrawn import Undrawn
 
 SIDE = 224
 
@@ -33,7 +34,11 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def loaded(registry, workspace):
-    return lambda name: load_backbone(registry.backbone(name), workspace, seed=0, size=64)
+    def load(name):
+        with Undrawn():
+            return load_backbone(registry.backbone(name), workspace, seed=0, size=64)
+
+    return load
 
 
 # -- ResNet-50 -------------------------------------------------------------------------------------
@@ -88,11 +93,12 @@ def reference():
 
     config = SamVisionConfig(use_abs_pos=False, attn_implementation="eager")
     torch.manual_seed(0)
-    model = SamVisionModel(config).eval()
+    with Undrawn():
+        model = SamVisionModel(config).eval()
     encoder = model.vision_encoder
     encoder.patch_embed.image_size = (SIDE, SIDE)
     with torch.no_grad():
-        for name, tensor in encoder.named_parameters():  # its own start is all but zero
+        for name, tensor in encoder.named_parameters():
             tensor.normal_(mean=float("norm" in name and "weight" in name), std=0.05)
     return encoder
 
