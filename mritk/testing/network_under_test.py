@@ -20,9 +20,12 @@ ANY_SIDE = 64
 class BackboneUnderTest(UnderTest[Backbone]):
     """A backbone, built once for all checks, with two random inputs."""
 
-    def __init__(self, backbone: Backbone, workspace: Workspace) -> None:
+    def __init__(
+        self, backbone: Backbone, workspace: Workspace, *, weights_only: bool = False
+    ) -> None:
         super().__init__(backbone)
         self.workspace = workspace
+        self.weights_only = weights_only
 
     @cached_property
     def network(self) -> torch.nn.Module:
@@ -31,8 +34,13 @@ class BackboneUnderTest(UnderTest[Backbone]):
 
     @cached_property
     def second(self) -> torch.nn.Module:
-        """Another one that was built in the same way, which checks compare and leave as it is."""
+        """Another one that was built in the same way, which sees no batch before the last check."""
         return self.build()
+
+    @cached_property
+    def trained(self) -> torch.nn.Module:
+        """A third one, which checks pass batches through in training mode."""
+        return self.build().train()
 
     def build(self, seed: int = 0) -> torch.nn.Module:
         """Build the network anew."""

@@ -237,6 +237,37 @@ def test_weights_of_no_architecture_are_a_defect_and_end_no_check(tmp_path, work
     assert ("failed", "unknown backbone 'nowhere@x'") in [(v.state, v.reason[:28]) for v in found]
 
 
+CONTRACTS = """
+from mritk import Architecture, InputContract, Weights, hookimpl
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(1024, 2))
+
+def locate(workspace):
+    raise FileNotFoundError
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture("flat", Net, InputContract(32, (0.5,), (0.5,)))
+    yield Weights("flat", "same", locate, input=InputContract(32, (0.4,), (0.2,)))
+    yield Weights("flat", "larger", locate, input=InputContract(64, (0.5,), (0.5,)))
+    yield Weights("flat", "coloured", locate, input=InputContract(32))
+"""
+
+
+def test_weights_that_are_for_other_inputs_than_their_architecture_are_asked_for_them(
+    tmp_path, workspace
+):
+    (tmp_path / "flat.py").write_text(CONTRACTS)
+    registry = Registry.load([str(tmp_path / "flat.py")], ALONE)
+    found = inspect_named("flat", registry, workspace)
+    states = {v.subject: v.state for v in found if v.check == "keeps its input contract"}
+    subjects = {"scratch": "passed", "same": "passed", "larger": "failed", "coloured": "failed"}
+    assert states == {f"backbone flat@{name}": state for name, state in subjects.items()}
+
+
 def test_a_measure_that_is_infinite_of_empty_regions_is_told_to_return_nan():
     def distance(predicted, reference, spacing):
         return abs(int(predicted[0].sum()) - 1) if predicted.any() else float("inf")
