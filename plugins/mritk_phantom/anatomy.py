@@ -95,8 +95,9 @@ def load_anatomy(resolution: int) -> Anatomy:
 
     t1 = datasets.load_mni152_template(resolution=resolution)
     brain = datasets.load_mni152_brain_mask(resolution=resolution).get_fdata() > 0
+    brain = np.ascontiguousarray(brain)  # nibabel has x first in memory; points come with z first
     grey, white = (
-        image.get_fdata(dtype=np.float32).clip(0, 1) * brain
+        np.ascontiguousarray(image.get_fdata(dtype=np.float32)).clip(0, 1) * brain
         for image in (
             datasets.load_mni152_gm_template(resolution=resolution),
             datasets.load_mni152_wm_template(resolution=resolution),
@@ -118,7 +119,7 @@ def _texture(t1: np.ndarray, grey: np.ndarray, white: np.ndarray, brain: np.ndar
     """Return the T1 template minus the least-squares mixture of its tissues."""
     tissues = np.stack([grey[brain], white[brain], 1 - grey[brain] - white[brain]], axis=1)
     brightness, *_ = np.linalg.lstsq(tissues, t1[brain], rcond=None)
-    texture = np.zeros_like(t1)
+    texture = np.zeros(t1.shape, t1.dtype)
     texture[brain] = (t1[brain] - tissues @ brightness) / brightness[1]
     return texture.astype(np.float32)
 

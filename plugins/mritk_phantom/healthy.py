@@ -48,7 +48,8 @@ def uptake_map(anatomy: Anatomy) -> np.ndarray:
     for line, radius in VESSELS:
         for side in (-1, 1):
             tube = [(side * px, py, pz) for px, py, pz in line]
-            labels[_distance(anatomy, tube) < max(radius, thick)] = ARTERY
+            window = _around(anatomy, tube, max(radius, thick))
+            labels[window][_distance(anatomy, tube, window) < max(radius, thick)] = ARTERY
     return labels
 
 
@@ -57,12 +58,27 @@ def _ball(anatomy: Anatomy, centre: tuple[float, ...], radii: tuple[float, ...])
     return offsets[0] + offsets[1] + offsets[2] < 1
 
 
-def _distance(anatomy: Anatomy, line: list[tuple[int, int, int]]) -> np.ndarray:
-    """Return each voxel's distance in mm to a polyline."""
-    nearest = np.full(anatomy.shape, np.inf, dtype=np.float32)
+def _around(
+    anatomy: Anatomy, line: list[tuple[int, int, int]], reach: float
+) -> tuple[slice, slice, slice]:
+    """Return the window of all voxels that may lie within ``reach`` mm of a polyline."""
+    low = (np.min(line, axis=0) - reach - anatomy.origin) / anatomy.resolution
+    high = (np.max(line, axis=0) + reach - anatomy.origin) / anatomy.resolution
+    first, last = np.floor(low).astype(int), np.ceil(high).astype(int)
+    x, y, z = (slice(max(a, 0), max(b + 1, 0)) for a, b in zip(first, last, strict=True))
+    return x, y, z
+
+
+def _distance(
+    anatomy: Anatomy, line: list[tuple[int, int, int]], window: tuple[slice, slice, slice]
+) -> np.ndarray:
+    """Return the distance in mm of each voxel of a window to a polyline."""
+    x, y, z = anatomy.axes()
+    axes = (x[window[0]], y[:, window[1]], z[:, :, window[2]])
+    nearest = np.full([axis.size for axis in axes], np.inf, dtype=np.float32)
     for start, end in itertools.pairwise(line):
         along = np.subtract(end, start).astype(float)
-        offsets = [a - s for a, s in zip(anatomy.axes(), start, strict=True)]
+        offsets = [a - s for a, s in zip(axes, start, strict=True)]
         t = sum(o * d for o, d in zip(offsets, along, strict=True)) / (along @ along)
         t = np.clip(t, 0, 1)
         gap2 = sum((o - t * d) ** 2 for o, d in zip(offsets, along, strict=True))

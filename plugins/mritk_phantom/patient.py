@@ -13,7 +13,7 @@ from mritk_phantom.cohort import Patient
 from mritk_phantom.deformation import Head, deform, push_aside, smooth_noise
 from mritk_phantom.healthy import add_findings, add_uptake
 from mritk_phantom.lesion import Form, grow, paint
-from mritk_phantom.lookup import in_voxels, interpolate
+from mritk_phantom.lookup import in_voxels, interpolate_all
 from mritk_phantom.recipe import CLASSES, Recipe
 from mritk_phantom.scanner import SITES, Site, receive
 from mritk_phantom.slices import Cut, choose_cuts, show, show_labels
@@ -90,7 +90,7 @@ def _signal(
         points = push_aside(head, form.centre, form.radii, form.mass_effect, where=near)
     voxels = in_voxels(points, anatomy)
     templates = (anatomy.grey, anatomy.white, anatomy.texture)
-    grey, white, texture = (interpolate(template, voxels) for template in templates)
+    grey, white, texture = interpolate_all(templates, voxels)
     rng = patient.generator(TISSUE)
     # The template is an average of many heads; one head has crisper borders between its tissues.
     sharp = rng.uniform(1.2, 1.8)

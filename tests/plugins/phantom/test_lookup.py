@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mritk_phantom.anatomy import Anatomy
-from mritk_phantom.lookup import Map, Places, in_voxels, interpolate
+from mritk_phantom.lookup import Map, Places, in_voxels, interpolate, interpolate_all
 
 SHAPE = (9, 11, 8)
 
@@ -37,6 +37,17 @@ def test_a_sparse_map_has_the_same_values_bit_for_bit(anatomy):
     assert found.shape == points.shape[1:]
     assert np.count_nonzero(found) > 100
     assert np.array_equal(found, interpolate(values, in_voxels(points, anatomy)))
+
+
+def test_several_maps_at_once_have_the_same_values_bit_for_bit(anatomy, monkeypatch):
+    monkeypatch.setattr("mritk_phantom.lookup.AT_ONCE", 1000)
+    maps = np.random.default_rng(1).standard_normal((3, *SHAPE)).astype(np.float32)
+    voxels = in_voxels(points_around(anatomy), anatomy).reshape(3, -1)
+    assert voxels.shape[1] % 1000, "the last ones are fewer"
+    found = interpolate_all(maps, voxels)
+    for values, one in zip(found, maps, strict=True):
+        assert np.count_nonzero(values) > 100
+        assert np.array_equal(values, interpolate(one, voxels))
 
 
 def test_between_voxels_that_are_left_out_the_outside_is_taken(anatomy):
