@@ -45,9 +45,11 @@ def without_equal_channels(array: np.ndarray) -> np.ndarray:
     """Return (H, W) of (H, W, 3) with three equal channels; any other array as it is."""
     if array.ndim != 3 or array.shape[-1] != 3:
         return array
-    grey: np.ndarray = array[..., 0]
-    same = np.array_equal(grey, array[..., 1]) and np.array_equal(grey, array[..., 2])
-    return grey if same else array
+    values = array.reshape(-1)
+    # Of neighbours in memory: twice as fast as of channels, which are every third value.
+    same = values[1:] == values[:-1]
+    same[2::3] = True  # the last of a pixel and the first of the next
+    return array[..., 0] if same.all() else array
 
 
 def resized_by_pillow(image: np.ndarray, shape: tuple[int, ...], interpolation: str) -> np.ndarray:
