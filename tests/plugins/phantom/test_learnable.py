@@ -163,9 +163,12 @@ def test_a_guess_scores_a_quarter(full):
 def test_no_nuisance_tells_the_class(full, name):
     features = nuisances(full)[name]
     scores = [accuracy(make, features, full.samples) for make in (linear, boosting)]
-    limit = chance_level(features, full.samples)
-    print(f"{name}: linear {scores[0]:.3f}, boosting {scores[1]:.3f}, chance below {limit:.3f}")
-    assert max(scores) < max(limit, 0.25) + 0.03
+    print(f"{name}: linear {scores[0]:.3f}, boosting {scores[1]:.3f}")
+    limit = 0.25
+    if max(scores) >= limit + 0.03:  # worth the time to learn how far chance goes
+        limit = max(limit, chance_level(features, full.samples))
+        print(f"chance below {limit:.3f}")
+    assert max(scores) < limit + 0.03
 
 
 def test_a_small_cnn_learns_what_a_linear_model_cannot(full):
