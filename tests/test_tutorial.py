@@ -83,6 +83,8 @@ def test_the_tutorial_ends_with_a_row_in_a_leaderboard(
         # The libraries are here already, and this test needs no index.
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_NO_INDEX": "1",
+        # "0" is "no" here too: whether other libraries agree is not asked.
+        "PIP_NO_WARN_CONFLICTS": "0",
     }
     here = Session(tmp_path)
     told, installed = "", False
