@@ -17,7 +17,7 @@ image_size = 224
 augmentation = "affine"
 
 [split]
-shots = 2
+shots = 1
 
 [parameters]
 batch_size = 3
@@ -32,11 +32,12 @@ learning_rate = 1e-3
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["convnext_tiny", "efficientnetv2_s", "densenet121"])
-def test_a_short_trial_at_224_px(mritk, toy, tmp_path, backbone):
+def test_a_short_trial_at_224_px(mritk, toy, tmp_path, monkeypatch, backbone):
     protocol, results = tmp_path / "short.toml", tmp_path / "results"
     protocol.write_text(PROTOCOL)
-    # At 224 px even a prediction takes long.
-    toy.write_text(toy.read_text().replace("90", "18"))
+    # At 224 px even a prediction takes long: five patients for five parts, an image of each class.
+    toy.write_text(toy.read_text().replace("90", "15"))
+    monkeypatch.setattr("mritk.model.latency.PASSES", 3)
     ended = mritk(
         *("run", "-p", toy, "-d", "bands", "--backbone", f"{backbone}@scratch"),
         *("--protocol", protocol, "--seeds", 1, "--results", results),
@@ -45,7 +46,7 @@ def test_a_short_trial_at_224_px(mritk, toy, tmp_path, backbone):
     (trial,) = ResultsFolder(results).trials()
     assert trial.status == "finished"
     assert trial.notes["input_size"] == 224
-    assert len(trial.splits["train"]) == 6
+    assert len(trial.splits["train"]) == 3
     assert math.isfinite(trial.history[0].train_loss)
     assert np.isfinite(trial.predictions["test"].score).all()
     # Every stage moved: at least nine of ten tensors, running statistics among them.
