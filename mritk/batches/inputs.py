@@ -130,15 +130,18 @@ class Inputs:
                 filled up with copies of its last image, whose outputs are left out.
         """
         at_once = batch_size if self.one_shape else min(batch_size, CPU_BATCH)
-        if self.replays:
-            self._replayed = self._replayed or Replayed(self._device)
-            self._replayed.reads([*network.parameters(), *network.buffers()])
+        self._replay_what_stays(network)
         with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
-        if self._replayed:  # the graph may read buffers that passes have made: they may go
-            self._replayed.reads([*network.parameters(), *network.buffers()])
+        self._replay_what_stays(network)  # not buffers that these passes have made
         return outputs
+
+    def _replay_what_stays(self, network: nn.Module) -> None:
+        """Have batches replayed, where they are, by a graph of the network's present tensors."""
+        if self.replays:
+            self._replayed = self._replayed or Replayed(self._device)
+            self._replayed.reads([*network.parameters(), *network.buffers()])
 
     def _outputs(self, network: nn.Module, images: Images, at_once: int) -> torch.Tensor | None:
         """Return the outputs for all images; None if so many at once take too much memory."""
