@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import h5py
 import numpy as np
 
+from mritk.store.content import Array, Content
+
 # Compressed data come with an index of about two kilobytes.
 WORTH_COMPRESSING = 8192
 # HDF5 describes a table in 65,535 bytes, where each column takes so many beside its name.
@@ -36,9 +38,9 @@ def store_text(group: h5py.Group, name: str, text: str) -> None:
     store(group, name, table({name: [text]})[name])
 
 
-def read_text(dataset: h5py.Dataset) -> str:
+def read_text(stored: Array) -> str:
     """Return the text that :func:`store_text` wrote."""
-    return texts(dataset[()])[0]
+    return texts(stored[()])[0]
 
 
 def table(columns: Mapping[str, Sequence[str] | np.ndarray]) -> np.ndarray:
@@ -76,7 +78,7 @@ def store_table(
         store(group, _numbered(name, number), table(part))
 
 
-def read_table(group: h5py.Group, name: str) -> dict[str, np.ndarray]:
+def read_table(group: Content, name: str) -> dict[str, np.ndarray]:
     """Return the columns that :func:`store_table` wrote; texts are in bytes, see :func:`texts`."""
     columns: dict[str, np.ndarray] = {}
     number = 1

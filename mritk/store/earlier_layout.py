@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import h5py
-
 from mritk.method import Epoch
+from mritk.store.content import Array, Content
 from mritk.store.record import Predictions
 
 COLUMNS = (
@@ -30,27 +29,28 @@ COLUMNS = (
 )
 
 
-def read_splits(group: h5py.Group) -> dict[str, list[str]]:
+def read_splits(group: Content) -> dict[str, list[str]]:
     """Return the ids of each part."""
-    return {part: _column(ids) for part, ids in group.items()}
+    return {part: read_column(ids) for part, ids in group.items()}
 
 
-def read_history(group: h5py.Group) -> list[Epoch]:
+def read_history(group: Content) -> list[Epoch]:
     """Return the epochs."""
-    columns = [_column(group[name]) for name in COLUMNS]
+    columns = [read_column(group[name]) for name in COLUMNS]
     return [Epoch(*row) for row in zip(*columns, strict=True)]
 
 
-def read_predictions(group: h5py.Group) -> Predictions:
+def read_predictions(group: Content) -> Predictions:
     """Return the predictions of one part."""
     names = ("id", "patient", "site", "source")
-    texts: dict[str, Any] = {name: _column(group[name]) for name in names}
+    texts: dict[str, Any] = {name: read_column(group[name]) for name in names}
     clean = group["clean"][()] if "clean" in group else None
-    unit = _column(group["unit"]) if "unit" in group else []
+    unit = read_column(group["unit"]) if "unit" in group else []
     target, score = group["target"][()], group["score"][()]
     return Predictions(**texts, target=target, score=score, clean=clean, unit=unit)
 
 
-def _column(dataset: h5py.Dataset) -> list[Any]:
-    values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-    return list(values.tolist())
+def read_column(array: Array) -> list[Any]:
+    """Return the values of a column."""
+    values = array[()].tolist()
+    return [value.decode() if isinstance(value, bytes) else value for value in values]

@@ -24,6 +24,7 @@ import numpy as np
 from mritk.errors import StoreError, one_line
 from mritk.files.regular_file import is_regular_file
 from mritk.store.arrays import store, table, texts
+from mritk.store.content import Content
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_holds
 from mritk.store.seal import SEAL, digest_of
@@ -109,7 +110,7 @@ def _fill(found: Explanations, file: h5py.File) -> None:
     for row, scores in found.scores.items():
         stored = file.create_dataset(f"scores/{row}", data=np.asarray(scores, dtype=np.float64))
         stored.attrs["columns"] = list(found.columns)
-    file.attrs[SEAL] = digest_of(file)
+    file.attrs[SEAL] = digest_of(Content(file))
 
 
 def stored_explanations(results: ResultsFolder, trial_id: str) -> Explanations | None:
@@ -134,16 +135,17 @@ def read_explanations(path: Path) -> Explanations:
         if not seal_holds(content):
             raise StoreError(f"{path} was modified after it was written; {again}")
         with h5py.File(io.BytesIO(content), "r") as file:
-            if digest_of(file) != file.attrs[SEAL] or int(file.attrs["schema"]) > SCHEMA:
+            found = Content(file)
+            if digest_of(found) != found.attrs[SEAL] or int(found.attrs["schema"]) > SCHEMA:
                 raise StoreError(f"{path} was written by a newer mritk; {again}")
-            return _read(file)
+            return _read(found)
     except StoreError:
         raise
     except Exception as error:  # damage can surface as nearly any exception of h5py
         raise StoreError(f"{path} cannot be read ({one_line(error)}); {again}") from error
 
 
-def _read(file: h5py.File) -> Explanations:
+def _read(file: Content) -> Explanations:
     rows = file["samples"][()]
     scores = file["scores"]
     first = next(iter(scores.values()))

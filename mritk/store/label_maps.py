@@ -10,6 +10,8 @@ from typing import overload
 import h5py
 import numpy as np
 
+from mritk.store.content import Array, Content
+
 LEVEL = 4  # larger levels take longer and save little on label maps
 
 
@@ -111,11 +113,12 @@ class LabelMaps(Sequence[np.ndarray]):
                 made.attrs["affine"] = self.affine_of(row)
 
     @classmethod
-    def read(cls, group: h5py.Group) -> LabelMaps:
+    def read(cls, group: Content) -> LabelMaps:
         """Return the maps that :meth:`write` wrote."""
         found = [group[str(row)] for row in range(len(group))]
-        packed = [one.id.read_direct_chunk((0,) * one.ndim)[1] for one in found]
-        shapes = tuple(one.shape for one in found)
+        datasets = [one.dataset for one in found]
+        packed = [one.id.read_direct_chunk((0,) * one.ndim)[1] for one in datasets]
+        shapes = tuple(one.shape for one in datasets)
         return cls(
             shapes, tuple(map(bytes, packed)), _told(found, "spacing"), _told(found, "affine")
         )
@@ -125,7 +128,7 @@ def _rows(values: np.ndarray | None) -> tuple[tuple[float, ...], ...]:
     return () if values is None else tuple(tuple(row.ravel().tolist()) for row in values)
 
 
-def _told(maps: Sequence[h5py.Dataset], name: str) -> tuple[tuple[float, ...], ...]:
+def _told(maps: Sequence[Array], name: str) -> tuple[tuple[float, ...], ...]:
     """Return an attribute of all maps; empty if one has none."""
     found = [one.attrs[name] for one in maps if name in one.attrs]
     return tuple(tuple(row.ravel().tolist()) for row in found) if len(found) == len(maps) else ()

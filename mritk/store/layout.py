@@ -45,6 +45,7 @@ from mritk.evaluate.cases import DEFINITION
 from mritk.method import Epoch
 from mritk.store import earlier_layout
 from mritk.store.arrays import read_table, read_text, store, store_table, store_text, table, texts
+from mritk.store.content import Content
 from mritk.store.earlier_cases import measure_anew
 from mritk.store.part_layout import SampleTable, StoredSamples, read_part, write_part
 from mritk.store.record import Failure, TrialIdentity, TrialRecord
@@ -97,7 +98,7 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
         failure["traceback"] = _storable(record.failure.traceback)
     if record.without_model:
         store_text(file, "without_model", _storable(record.without_model))
-    file.attrs[SEAL] = digest_of(file)
+    file.attrs[SEAL] = digest_of(Content(file))
 
 
 def _as_columns(history: Sequence[Epoch]) -> dict[str, Sequence[str] | np.ndarray]:
@@ -130,7 +131,7 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
-def read_record(file: h5py.File) -> TrialRecord:
+def read_record(file: Content) -> TrialRecord:
     """Return the content of a trial file; damage surfaces as nearly any exception."""
     read = _read_earlier if file.attrs["schema"] < SINCE else _read_columns
     record = TrialRecord(
@@ -145,7 +146,7 @@ def read_record(file: h5py.File) -> TrialRecord:
     return record
 
 
-def _read_columns(file: h5py.File) -> dict[str, Any]:
+def _read_columns(file: Content) -> dict[str, Any]:
     samples = StoredSamples(file["samples"])
     parts = file.get("predictions", {})
     return {
@@ -171,14 +172,14 @@ def _epochs(stored: Mapping[str, np.ndarray]) -> list[Epoch]:
     ]
 
 
-def _read_earlier(file: h5py.File) -> dict[str, Any]:
+def _read_earlier(file: Content) -> dict[str, Any]:
     parts = file.get("predictions", {})
     return {
-        "protocol_json": file["protocol_json"].asstr()[()],
-        "audit": _json(file["audit_json"]) if "audit_json" in file else {},
-        **{name: _json(file[f"{name}_json"]) for name in ("notes", "provenance")},
+        "protocol_json": file["protocol_json"][()].decode(),
+        "audit": json.loads(file["audit_json"][()]) if "audit_json" in file else {},
+        **{name: json.loads(file[f"{name}_json"][()]) for name in ("notes", "provenance")},
         "splits": earlier_layout.read_splits(file["splits"]),
-        "skipped": file["skipped"].asstr()[()].tolist(),
+        "skipped": earlier_layout.read_column(file["skipped"]),
         "history": earlier_layout.read_history(file["history"]),
         "predictions": {
             part: earlier_layout.read_predictions(group) for part, group in parts.items()
@@ -186,13 +187,9 @@ def _read_earlier(file: h5py.File) -> dict[str, Any]:
     }
 
 
-def _read_failure(group: h5py.Group) -> Failure:
+def _read_failure(group: Content) -> Failure:
     attributes = {name: _plain(value) for name, value in group.attrs.items()}
-    return Failure(**attributes, traceback=group["traceback"].asstr()[()])
-
-
-def _json(text: h5py.Dataset) -> Any:
-    return json.loads(text.asstr()[()])
+    return Failure(**attributes, traceback=group["traceback"][()].decode())
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from mritk.store.arrays import read_table, smallest, store, store_table, table, texts
+from mritk.store.content import Array, Content
 from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
 
@@ -58,8 +59,8 @@ def _keys(part: Predictions) -> list[tuple[str, ...]]:
 class StoredSamples:
     """The table of samples of a file, as texts."""
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        rows = dataset[()]
+    def __init__(self, stored: Array) -> None:
+        rows = stored[()]
         self._columns = {name: texts(rows[name]) for name in TEXTS}
 
     def of(self, rows: np.ndarray, name: str) -> list[str]:
@@ -88,7 +89,7 @@ def write_part(group: h5py.Group, part: Predictions, rows: np.ndarray) -> None:
             maps.write(group.create_group(name))
 
 
-def read_part(group: h5py.Group, samples: StoredSamples) -> Predictions:
+def read_part(group: Content, samples: StoredSamples) -> Predictions:
     """Return the predictions of a part."""
     rows = group["row"][()]
     columns: dict[str, Any] = {name: samples.of(rows, name) for name in TEXTS}

@@ -17,9 +17,9 @@ import h5py
 
 from mritk.errors import MritkError, StoreError, one_line
 from mritk.files.atomic import write_whole
+from mritk.store.content import Content, ReachesOutside
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
-from mritk.store.members import ReachesOutside
 from mritk.store.raw_seal import seal_bytes, seal_holds
 from mritk.store.record import Failure, Predictions, TrialRecord
 from mritk.store.seal import SEAL, digest_of
@@ -242,8 +242,10 @@ def unproven_trial(content: bytes, path: Path) -> Stored:
 def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            seal = _seal(file, path, proven=proven)
-            record = read_record(file)
+            _check_schema(file, path, proven=proven)
+            found = Content(file)
+            seal = _seal(found, path)
+            record = read_record(found)
     except UnusableTrial:
         raise
     except MemoryError as error:
@@ -284,15 +286,18 @@ def _unreadable(path: Path, error: OSError | MemoryError) -> UnreadableTrial:
     )
 
 
-def _seal(file: h5py.File, path: Path, *, proven: bool) -> str:
-    """Return the digest that the content has and states; ``""`` where the schema knows none."""
+def _check_schema(file: h5py.File, path: Path, *, proven: bool) -> None:
     if "schema" not in file.attrs:
         raise ForeignFile(path, "is not a readable trial file: an HDF5 file, but not of a trial")
     if (schema := int(file.attrs["schema"])) > SCHEMA:
         raise NewerTrial(path, f"has schema {schema}; this mritk reads up to {SCHEMA}")
     if not proven and schema >= PROVEN_SINCE:
         raise AlteredTrial(path, CHANGED)
+
+
+def _seal(file: Content, path: Path) -> str:
+    """Return the digest that the content has and states; ``""`` where the schema knows none."""
     computed, stated = digest_of(file), str(file.attrs.get(SEAL, ""))
-    if stated != computed and (stated or schema >= SEALED_SINCE):
+    if stated != computed and (stated or file.attrs["schema"] >= SEALED_SINCE):
         raise AlteredTrial(path, CHANGED)
     return stated

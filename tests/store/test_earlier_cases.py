@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mritk import Segmentation
+from mritk.store.content import Content
 from mritk.store.folder import ResultsFolder
 from mritk.store.label_maps import LabelMaps
 from mritk.store.layout import write_record
@@ -80,7 +81,7 @@ def write_as_earlier(record, folder):
     def fill(file):
         write_record(record, file)
         file.attrs.pop("cases", None)
-        file.attrs[SEAL] = digest_of(file)
+        file.attrs[SEAL] = digest_of(Content(file))
 
     write_hdf5(folder.trial_path(record.id), fill)
 
