@@ -77,13 +77,13 @@ class Content(Mapping[str, Any]):
             return self._group(h5py.Group(node), path)
         if not isinstance(node, h5py.h5d.DatasetID):
             raise ReachesOutside(f"/{path} is neither a group nor an array")
-        made, dataset = node.get_create_plist(), h5py.Dataset(node)
+        made = node.get_create_plist()
         if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
             raise ReachesOutside(f"the values of /{path} are in another file")
-        nbytes = dataset.nbytes
+        nbytes = node.get_type().get_size() * node.get_space().get_select_npoints()
         if nbytes > LARGEST_RATIO * size:
             raise ReachesOutside(f"/{path} is larger than the file")
-        return Array(dataset, hold=nbytes <= LARGEST_HELD)
+        return Array(h5py.Dataset(node), hold=nbytes <= LARGEST_HELD)
 
     def _group(self, group: h5py.Group, path: str) -> Content:
         found = Content.__new__(Content)
