@@ -39,11 +39,14 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
                 return error
         return attempt(row, left - 1)
 
-    # Pillow releases the interpreter lock while it decodes and resizes.
-    workers = available_cores()
     ahead: deque[Future[T | Exception]] = deque()
-    pool = ThreadPoolExecutor(workers)
     with _libraries(len(sys.modules)).limit(limits=1, user_api="blas"):
+        if count == 1:  # to start a thread takes longer than much of what is made
+            yield attempt(0)
+            return
+        # Pillow releases the interpreter lock while it decodes and resizes.
+        workers = available_cores()
+        pool = ThreadPoolExecutor(workers)
         try:
             for row in range(count):
                 # Finished results wait in memory, and a volume is large: few are made ahead.
