@@ -14,7 +14,6 @@ import pytest
 from mritk import Classification
 from mritk.method import Epoch
 from mritk.store.content import Content
-from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord, read_trial
 from tests.earlier_schema import write_earlier
 
@@ -33,7 +32,7 @@ def as_schema() -> Callable[..., None]:
             write_earlier(record, new, schema)
             change(new)
             if schema >= 3 and seal:
-                new.attrs["digest"] = digest_of(Content(new))
+                new.attrs["digest"] = Content(new).digest()
 
     return turn
 

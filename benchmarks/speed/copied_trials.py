@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from unittest import mock
 
-from mritk.store import seal
+from mritk.store import content as stored_content
 from mritk.store.folder import ResultsFolder
 from mritk.store.places import trial_place
 from mritk.store.raw_seal import CLOSED, LENGTH, LENGTH_STATED, OPEN_MARK, seal_bytes
@@ -47,7 +47,7 @@ def _written(folder: ResultsFolder, record: TrialRecord) -> tuple[bytes, str, by
         def hexdigest(self) -> str:
             return hashlib.sha256(self._stream).hexdigest()
 
-    with mock.patch.object(seal, "hashlib", mock.Mock(sha256=Recorder)):
+    with mock.patch.object(stored_content, "hashlib", mock.Mock(sha256=Recorder)):
         path = folder.write(record)
     content = bytearray(path.read_bytes()[:-LENGTH])
     path.unlink()

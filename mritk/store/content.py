@@ -1,12 +1,16 @@
-"""What is in an HDF5 file, and in no other one, read once for all who ask."""
+"""What is in an HDF5 file, and in no other one, read once for all who ask; and its digest."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
+import numpy as np
 
+# The attribute of a file that states the digest of all that is in it.
+SEAL = "digest"
 # The best that deflate can do; a value may not be larger than its file could unfold to.
 LARGEST_RATIO = 1032
 # Larger values are read again: a segmentation has hundreds of label maps.
@@ -90,9 +94,20 @@ class Content(Mapping[str, Any]):
         found.attrs, found._path, found._nodes = _attributes(group), f"{path}/", self._nodes
         return found
 
-    def everything(self) -> list[tuple[str, Content | Array]]:
-        """Return all that is in the file, in the order of its paths."""
-        return sorted(self._nodes.items())
+    def digest(self) -> str:
+        """Return the SHA-256 of every attribute and array: path, kind, shape and value.
+
+        Texts count by their UTF-8, numbers by their little-endian bytes, tables by their columns;
+        the seal itself does not count. Repacking a file does not change it.
+        """
+        sha = hashlib.sha256()
+        _update_attributes(sha, self.attrs)
+        for path, node in sorted(self._nodes.items()):
+            _update(sha, f"/{path}".encode())
+            _update_attributes(sha, node.attrs)
+            if isinstance(node, Array):
+                _update_value(sha, node[()])
+        return sha.hexdigest()
 
     def __getitem__(self, name: str) -> Any:
         return self._nodes[self._path + name]
@@ -110,3 +125,37 @@ def _attributes(node: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     if not h5py.h5a.get_num_attrs(node.id):  # as of most: to look for names takes longer
         return {}
     return dict(node.attrs)
+
+
+def _update_attributes(sha: Any, attrs: Mapping[str, Any]) -> None:
+    for name, value in sorted(attrs.items()):
+        if name != SEAL:
+            _update(sha, f"@{name}".encode())
+            _update_value(sha, value)
+
+
+def _update_value(sha: Any, value: Any) -> None:
+    array = np.asarray(value)
+    _update(sha, repr(array.shape).encode())
+    for name in array.dtype.names or ():
+        _update(sha, f".{name}".encode())
+        _update_value(sha, array[name])
+    if array.dtype.names:
+        return
+    if array.dtype.kind in "OUS":
+        # HDF5 texts hold no NUL, so that it tells them apart.
+        _update(sha, b"\0".join(_as_bytes(text) for text in array.ravel().tolist()))
+    else:
+        _update(sha, f"{array.dtype.kind}{array.dtype.itemsize}".encode())
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        _update(sha, np.ascontiguousarray(little).tobytes())
+
+
+def _as_bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode("utf-8", "surrogatepass")
+
+
+def _update(sha: Any, content: bytes) -> None:
+    # With its length, so that no two sequences of contents are one and the same.
+    sha.update(len(content).to_bytes(8, "little"))
+    sha.update(content)

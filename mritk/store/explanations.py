@@ -2,7 +2,7 @@
 
 Layout, schema 1:
 
-    /                     attributes: digest (:mod:`mritk.store.seal`), schema, trial, classes,
+    /                     attributes: digest (:mod:`mritk.store.content`), schema, trial, classes,
                           model (SHA-256 of the network's file), dataset_fingerprint
     /samples              table of the N cases: id, patient, unit, target (its class, whose output
                           is explained), lesion (number of places of its mask; -1: it has none)
@@ -24,10 +24,9 @@ import numpy as np
 from mritk.errors import StoreError, one_line
 from mritk.files.regular_file import is_regular_file
 from mritk.store.arrays import store, table, texts
-from mritk.store.content import Content
+from mritk.store.content import SEAL, Content
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_holds
-from mritk.store.seal import SEAL, digest_of
 from mritk.store.trial_file import write_hdf5
 
 EXPLANATIONS = "explanations"
@@ -110,7 +109,7 @@ def _fill(found: Explanations, file: h5py.File) -> None:
     for row, scores in found.scores.items():
         stored = file.create_dataset(f"scores/{row}", data=np.asarray(scores, dtype=np.float64))
         stored.attrs["columns"] = list(found.columns)
-    file.attrs[SEAL] = digest_of(Content(file))
+    file.attrs[SEAL] = Content(file).digest()
 
 
 def stored_explanations(results: ResultsFolder, trial_id: str) -> Explanations | None:
@@ -136,7 +135,7 @@ def read_explanations(path: Path) -> Explanations:
             raise StoreError(f"{path} was modified after it was written; {again}")
         with h5py.File(io.BytesIO(content), "r") as file:
             found = Content(file)
-            if digest_of(found) != found.attrs[SEAL] or int(found.attrs["schema"]) > SCHEMA:
+            if found.digest() != found.attrs[SEAL] or int(found.attrs["schema"]) > SCHEMA:
                 raise StoreError(f"{path} was written by a newer mritk; {again}")
             return _read(found)
     except StoreError:

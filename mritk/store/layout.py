@@ -2,7 +2,7 @@
 
 Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
 
-    /                     attributes: digest (:mod:`mritk.store.seal`), schema, status, id,
+    /                     attributes: digest (:mod:`mritk.store.content`), schema, status, id,
                           dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
                           fingerprint, scheme, folds, fold, seed, grouped, task; of a segmentation
                           also cases, the definition of its case scores
@@ -45,11 +45,10 @@ from mritk.evaluate.cases import DEFINITION
 from mritk.method import Epoch
 from mritk.store import earlier_layout
 from mritk.store.arrays import read_table, read_text, store, store_table, store_text, table, texts
-from mritk.store.content import Content
+from mritk.store.content import SEAL, Content
 from mritk.store.earlier_cases import measure_anew
 from mritk.store.part_layout import SampleTable, StoredSamples, read_part, write_part
 from mritk.store.record import Failure, TrialIdentity, TrialRecord
-from mritk.store.seal import SEAL, digest_of
 from mritk.tasks.kinds import task_from_dict
 
 SCHEMA = 5
@@ -98,7 +97,7 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
         failure["traceback"] = _storable(record.failure.traceback)
     if record.without_model:
         store_text(file, "without_model", _storable(record.without_model))
-    file.attrs[SEAL] = digest_of(Content(file))
+    file.attrs[SEAL] = Content(file).digest()
 
 
 def _as_columns(history: Sequence[Epoch]) -> dict[str, Sequence[str] | np.ndarray]:

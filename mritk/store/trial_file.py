@@ -17,12 +17,11 @@ import h5py
 
 from mritk.errors import MritkError, StoreError, one_line
 from mritk.files.atomic import write_whole
-from mritk.store.content import Content, ReachesOutside
+from mritk.store.content import SEAL, Content, ReachesOutside
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
 from mritk.store.raw_seal import seal_bytes, seal_holds
 from mritk.store.record import Failure, Predictions, TrialRecord
-from mritk.store.seal import SEAL, digest_of
 from mritk.store.trial_state import (
     AlteredTrial,
     ForeignFile,
@@ -297,7 +296,7 @@ def _check_schema(file: h5py.File, path: Path, *, proven: bool) -> None:
 
 def _seal(file: Content, path: Path) -> str:
     """Return the digest that the content has and states; ``""`` where the schema knows none."""
-    computed, stated = digest_of(file), str(file.attrs.get(SEAL, ""))
+    computed, stated = file.digest(), str(file.attrs.get(SEAL, ""))
     if stated != computed and (stated or file.attrs["schema"] >= SEALED_SINCE):
         raise AlteredTrial(path, CHANGED)
     return stated

@@ -10,9 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mritk.store.content import Content
+from mritk.store.content import SEAL, Content
 from mritk.store.raw_seal import seal_bytes, seal_holds
-from mritk.store.seal import SEAL, digest_of
 from mritk.store.trial_file import TrialReader, read_trial, write_trial
 from mritk.store.trial_state import AlteredTrial, ForeignFile, TornTrial, UnusableTrial
 
@@ -193,4 +192,4 @@ def test_the_digest_of_a_file_follows_nothing_either(path, secret):
     with h5py.File(path, "r+") as file:
         external_link(file, secret)
         with pytest.raises(ValueError, match="external link"):
-            digest_of(Content(file))
+            Content(file).digest()

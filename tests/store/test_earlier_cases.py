@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from mritk import Segmentation
-from mritk.store.content import Content
+from mritk.store.content import SEAL, Content
 from mritk.store.folder import ResultsFolder
 from mritk.store.label_maps import LabelMaps
 from mritk.store.layout import write_record
 from mritk.store.merge import merge
 from mritk.store.record import Predictions
-from mritk.store.seal import SEAL, digest_of
 from mritk.store.trial_file import read_trial, write_hdf5
 from tests.store.conftest import states
 
@@ -81,7 +80,7 @@ def write_as_earlier(record, folder):
     def fill(file):
         write_record(record, file)
         file.attrs.pop("cases", None)
-        file.attrs[SEAL] = digest_of(Content(file))
+        file.attrs[SEAL] = Content(file).digest()
 
     write_hdf5(folder.trial_path(record.id), fill)
 
