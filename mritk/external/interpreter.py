@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,13 +19,15 @@ from mritk.errors import Unavailable
 from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
 from mritk.external.program_files import file_digests
-from mritk.external.variables import device_variables
+from mritk.external.variables import device_variables, own_variables
 from mritk.files.user_path import user_path
 
-# Asked of the interpreter itself; -I keeps out what is not its own.
+# Asked of the interpreter itself: all that a program finds, packages of the user too, but for what
+# lies in the folder where this is asked.
 FREEZE = """
-import json, platform
+import json, platform, sys
 from importlib.metadata import distributions
+sys.path[:] = filter(None, sys.path)
 found = {}
 for one in distributions():
     said = one.metadata  # read and parsed anew each time that it is asked for
@@ -131,8 +134,13 @@ class Uv(_OnThisDisk):
                 "there is no uv; install it with: python -m pip install uv, or name another "
                 "environment"
             )
-        named = [word for one in self.requirements for word in ("--with", one)]
-        return [uv, "run", *(["--offline"] if self.offline else []), "--no-project", *named, "--"]
+        named = [word for one in self.requirements for word in ("--with", _absolute(one))]
+        # Otherwise uv builds upon the environment that it finds from a folder, or in PATH, and
+        # takes the settings of a project there: the lock would be of another than the program's.
+        apart = ["--isolated", "--no-project", "--project", Path(sys.base_prefix).anchor]
+        if "UV_PYTHON" not in own_variables():
+            apart += ["--python", sys.base_prefix]
+        return [uv, "run", *(["--offline"] if self.offline else []), *apart, *named, "--"]
 
     def launch(
         self,
@@ -142,7 +150,8 @@ class Uv(_OnThisDisk):
         device: str = "cpu",
     ) -> Launch:
         """See :meth:`Environment.launch`."""
-        return Launch((*self._prefix, *program), {**device_variables(device), **variables})
+        own = {"PATH": _path_without_this_environment(), **device_variables(device)}
+        return Launch((*self._prefix, *program), {**own, **variables})
 
     def lock(self) -> dict[str, Any]:
         """See :meth:`Environment.lock`."""
@@ -151,6 +160,19 @@ class Uv(_OnThisDisk):
             "requirements": list(self.requirements),
             **frozen([*self._prefix, "python"]),
         }
+
+
+def _absolute(requirement: str) -> str:
+    """Return a requirement that any folder understands, also if it is a path."""
+    return str(user_path(requirement).absolute()) if requirement[:1] in ".~" else requirement
+
+
+def _path_without_this_environment() -> str:
+    """Return PATH without mritk's programs: uv takes from there what its environment lacks."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    if sys.prefix != sys.base_prefix:
+        folders = [one for one in folders if Path(one) != Path(sys.executable).parent]
+    return os.pathsep.join(folders)
 
 
 def _file(word: str) -> Path | None:
@@ -192,7 +214,7 @@ def frozen(python: Sequence[str]) -> dict[str, Any]:
     """
     command = " ".join(python)
     try:
-        found: dict[str, Any] = json.loads(asked([*python, "-I", "-c", FREEZE], PATIENCE_S))
+        found: dict[str, Any] = json.loads(asked([*python, "-c", FREEZE], PATIENCE_S))
     except Refused as why:
         if any(line.strip() in str(why) for line in FREEZE.splitlines() if line):
             raise Unavailable(f"{command} is not a Python") from why  # it took code for a file
