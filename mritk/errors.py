@@ -7,6 +7,7 @@ mritk or of a plugin and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from importlib import import_module
 from types import ModuleType
@@ -124,6 +125,19 @@ def one_line(said: BaseException | str) -> str:
     """Return a text, or what an error says, as one line; an error without words by its type."""
     words = " ".join(str(said).split())
     return words if words or isinstance(said, str) else type(said).__name__
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those behind it, each once: ``raise error from error`` is a circle.
+
+    ``from None`` hides the ones before from people, not from whoever asks here.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def import_extra(name: str, what: str, extra: str) -> ModuleType:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Generic, TypeVar
 
-from mritk.errors import DataError
+from mritk.errors import DataError, causes
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -62,10 +62,7 @@ class Recent(Generic[K, T]):
 
 def _of_the_file(error: BaseException) -> bool:
     """Whether an exception says that a file is corrupt, not that the system could not read it."""
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, MemoryError) or (isinstance(chain, OSError) and chain.errno):
+    for one in causes(error):
+        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno):
             return False
-        # ``from None`` hides from people what went before, such as the name of a patient.
-        chain = chain.__cause__ or chain.__context__
     return isinstance(error, (DataError, ValueError))

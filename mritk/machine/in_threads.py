@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from mritk.errors import causes
 from mritk.machine.cores import available_cores
 
 T = TypeVar("T")
@@ -59,13 +60,9 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
             pool.shutdown(cancel_futures=True)
 
 
-def _parsed_at_once(error: BaseException | None) -> bool:
+def _parsed_at_once(error: BaseException) -> bool:
     """Tell whether an error, or one behind it, is that of Python which a repetition mends."""
-    while error is not None:
-        if isinstance(error, SystemError) and PARSED_AT_ONCE in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(one, SystemError) and PARSED_AT_ONCE in str(one) for one in causes(error))
 
 
 @lru_cache(maxsize=1)

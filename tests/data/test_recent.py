@@ -106,3 +106,20 @@ def test_what_is_asked_for_again_is_kept_longer():
     for key in "abaca":
         recent(key)
     assert made == ["a", "b", "c"]
+
+
+def test_an_error_that_is_its_own_cause_is_remembered_like_any_other(tmp_path):
+    made = []
+
+    def fail(path):
+        made.append(path)
+        try:
+            raise ValueError("slice 7 is damaged")
+        except ValueError as error:
+            raise error from error
+
+    recent = Recent(fail)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="slice 7"):
+            recent(tmp_path)
+    assert len(made) == 1

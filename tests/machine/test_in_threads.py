@@ -79,3 +79,14 @@ def test_what_two_threads_cannot_parse_at_once_is_made_again(times):
     assert str(found[2]) == "another one"
     assert tries[2] == 1
     assert found[1] == 1 if times == 1 else str(found[1]) == "cannot be read"
+
+
+def test_an_error_that_is_its_own_cause_is_one_like_any_other():
+    def make(row):
+        try:
+            raise ValueError("is damaged")
+        except ValueError as error:
+            raise error from error
+
+    (found,) = in_threads(make, 1)
+    assert str(found) == "is damaged"
