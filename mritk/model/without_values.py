@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 
 from mritk.errors import one_line
+from mritk.model.traces import TracingMode
 from mritk.model.unchanged import unchanged
 
 logger = logging.getLogger("mritk")
@@ -36,15 +36,23 @@ def follow(network: nn.Module, call: Call, work: Callable[[Call], T], *, compute
     """
     if compute:
         return work(call)
-    whole = _Through(network, call)
+    mode = TracingMode()
     try:
-        with unchanged(network), FakeTensorMode(allow_non_fake_inputs=True):
-            tensors = (*whole.named_parameters(), *whole.named_buffers())
-            shapes = {name: _shape_of(tensor) for name, tensor in tensors}
-            return work(lambda batch: functional_call(whole, shapes, (batch,)))
+        with unchanged(network), mode:
+            return work(_without_values(network, call))
     except Exception as error:
         logger.info("a pass cannot be followed without values: %s", one_line(error))
+    finally:
+        mode.forget()
     return work(call)
+
+
+def _without_values(network: nn.Module, call: Call) -> Call:
+    """Return a call like this one, with parameters and buffers that have no values."""
+    whole = _Through(network, call)
+    tensors = (*whole.named_parameters(), *whole.named_buffers())
+    shapes = {name: _shape_of(tensor) for name, tensor in tensors}
+    return lambda batch: functional_call(whole, shapes, (batch,))
 
 
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:

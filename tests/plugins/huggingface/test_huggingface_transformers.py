@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from mritk import InputContract
 from mritk.errors import Unavailable, UsageError, WeightsMismatch
 from mritk.model.backbone import LoadedBackbone, load_backbone
+from mritk.model.without_values import follow
 
 # Its import takes seconds.
 pytestmark = [
@@ -331,3 +332,17 @@ def test_without_the_library_the_error_says_what_to_type(publish, registry, monk
 
     with pytest.raises(Unavailable, match=r"python -m pip install 'mritk-bench\[huggingface\]'"):
         registry.backbone(f"hf:{name}")
+
+
+def test_places_that_the_library_keeps_have_values_after_a_pass_without(load, publish) -> None:
+    """On a GPU the memory of a training is estimated by passes without values."""
+    pytest.importorskip("transformers.models.dinov3_vit")
+    made, name, _, _ = publish("DINOv3ViT", "Model")
+    network, images = load(name).network, batch(48)  # places of a size that no pass had before
+
+    follow(network, network, lambda call: call(images), compute=False)
+
+    with torch.inference_mode():
+        found, theirs = network(images), made(pixel_values=images).pooler_output
+        assert type(found) is torch.Tensor
+        torch.testing.assert_close(found, theirs, rtol=0, atol=1e-5)
