@@ -243,9 +243,25 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
 
 
 def samples_of(item: str) -> set[str]:
-    """Return the samples that an item of a contradiction may name: ids and labels have brackets."""
-    named = item.split(SAME)
-    return {part[: at.start()] for part in named for at in re.finditer(r" \(", part)}
+    """Return the samples that an item of a contradiction may name, each before its label.
+
+    Ids and labels may have brackets, and ids may have what stands between two of them.
+    """
+    parts = item.split(SAME)
+    joined = (SAME.join(parts[at : at + n]) for at in range(len(parts)) for n in (1, 2, 3))
+    return {
+        one[: at.start()]
+        for one in joined
+        if one.endswith(")")
+        for at in re.finditer(r" \(", one)
+        if _closed(one[at.end() : -1])
+    }
+
+
+def _closed(text: str) -> bool:
+    """Whether every bracket is closed, after it was opened."""
+    depths = np.cumsum([(sign == "(") - (sign == ")") for sign in text] or [0])
+    return bool(depths[-1] == 0 and depths.min() >= 0)
 
 
 def _equal(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from mritk import Classification, Samples
 from mritk.audit.audit import audit
+from mritk.audit.findings import samples_of
 from mritk.results.footnotes import footnotes
 from mritk.results.leaderboard import build_leaderboard
 from tests.results.test_clean_scores import VERDICT
@@ -64,3 +65,18 @@ def test_older_files_say_nothing(trial, make_record):
     del finding["items"]
     assert told(without) == []
     assert told(make_record(audit={})) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "names", "none"),
+    [
+        ("s1 (a) = s2 (b)", {"s1", "s2"}, {"s1 (a)"}),
+        ("scan (1) (glioma) = foo (none)", {"scan (1)", "foo"}, {"scan"}),
+        ("dose = 1 (glioma) = foo (none)", {"dose = 1", "foo"}, {"dose", "1 (glioma)"}),
+        ("s1 (glioma (low)) = s2 (b = c)", {"s1", "s2"}, {"s1 (glioma", "c)"}),
+    ],
+)
+def test_ids_are_what_stands_before_a_label_whatever_signs_they_hold(item, names, none):
+    found = samples_of(item)
+    assert names <= found
+    assert not found & none
