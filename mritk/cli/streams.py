@@ -85,7 +85,9 @@ def _apart(stream: TextIO) -> Any:
     """Return what writes there by a descriptor of its own: others print by that of stdout."""
     raw = _raw(stream)
     try:
-        return io.FileIO(os.dup(raw.fileno()), "w") if os.name == "posix" else raw
+        # Open until the process ends, which closes it.
+        own = os.name == "posix"
+        return io.FileIO(os.dup(raw.fileno()), "w", closefd=False) if own else raw
     except OSError:
         return raw
 

@@ -267,3 +267,16 @@ def test_a_verdict_stands_where_there_is_neither_output_nor_error_output(audit):
     arguments, code = audit
     closed = f"exec {' '.join([*MRITK, *arguments])} >&- 2>&-"
     assert subprocess.run(["sh", "-c", closed], check=False).returncode == code
+
+
+@pytest.mark.slow
+def test_python_finds_nothing_left_open_at_the_end():
+    ended = subprocess.run(
+        [*MRITK, "--version"],
+        env=os.environ | {"PYTHONWARNINGS": "error::ResourceWarning"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mritk" in ended.stdout
+    assert ended.stderr == ""
