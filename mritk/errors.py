@@ -103,6 +103,10 @@ class StoreError(MritkError):
     """Results cannot be written or read."""
 
 
+class CacheError(UsageError, StoreError):
+    """A folder where mritk keeps data for itself cannot be written; another one must be named."""
+
+
 class Stopped(KeyboardInterrupt):
     """A trial had to end, and has been checkpointed; it is no failure, and no error of anybody."""
 

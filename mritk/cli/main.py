@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import sys
 from collections import ChainMap
@@ -19,13 +18,7 @@ from mritk.cli.hints import harmless, meant_by
 from mritk.cli.interrupt import Interrupt
 from mritk.cli.tell import results_alone, say, warn
 from mritk.errors import ExitCode, MritkError
-
-# What the system refuses because of a name, a right or a disk is no defect of mritk.
-ENVIRONMENT = frozenset(
-    getattr(errno, name)
-    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENAMETOOLONG", "ENOTDIR", "ELOOP")
-    if hasattr(errno, name)
-)
+from mritk.files.remedy import ENVIRONMENT
 
 EPILOG = """\b
 Environment:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mritk.errors import AugmentationFault, MritkError, one_line
+from mritk.files.remedy import refusal_of_disk
 from mritk.lazy_import import underlying
 from mritk.plugins.loaded import check_command, home_of, place_of
 from mritk.records import Origin
@@ -26,6 +27,9 @@ def explain_error(error: Exception | SystemExit, trial: Trial) -> str:
         return str(error)
     text = f"{type(error).__name__}: {error}"
     found = _deepest(error, trial)
+    what = f"a file of {found[1]} of {found[2]}" if found is not None else "a file of this trial"
+    if refusal := refusal_of_disk(error, what):
+        return f"{refusal}; the traceback is in the trial file"
     if found is not None:
         hook, record, origin, function = found
         place = place_of(error, home_of(function))

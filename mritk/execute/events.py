@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mritk.files.remedy import refusal_of_disk
 from mritk.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -42,8 +43,13 @@ class Events:
                 continue
             try:
                 self.registry.call(implementation, arguments)
-            except (Exception, SystemExit):
+            except (Exception, SystemExit) as error:
                 self.silenced.add(id(implementation.plugin))
+                if refusal := refusal_of_disk(error, f"a file in {hook}"):
+                    origin = self.registry.origin_of(implementation)
+                    off = "plugin %s is disabled for the rest of this run: %s"
+                    logger.warning(off, origin, refusal)
+                    continue
                 logger.warning(
                     "plugin %s raised in %s and is disabled for the rest of this run; '-p no:%s' "
                     "excludes it",

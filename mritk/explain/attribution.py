@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.errors import MritkError, UsageError, one_line
+from mritk.errors import MritkError, StoreError, UsageError, one_line
 from mritk.explain.lent_network import LentNetwork
+from mritk.files.remedy import refusal_of_disk
 from mritk.records import Explainer
 
 
@@ -40,6 +41,8 @@ def attributed(
     except (UsageError, MemoryError):
         raise
     except Exception as error:
+        if refusal := refusal_of_disk(error, f"a file of explainer {explainer.name}"):
+            raise StoreError(refusal) from error
         raise MritkError(f"{it} failed: {one_line(error)}") from error
     finally:
         changes = lent.restore()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import lzma
 import posixpath
 import re
@@ -23,6 +22,7 @@ from mritk.errors import DataError, Unavailable, one_line
 from mritk.files.atomic import whole_folder
 from mritk.files.digests import sha256_of
 from mritk.files.mistaken_file import stand_in
+from mritk.files.remedy import FULL
 from mritk.files.waiting import locked
 from mritk.files.workspace import Workspace
 
@@ -288,7 +288,7 @@ def _untrusted(archive: Path, name: str, what: str) -> DataError:
 def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
     reason = error if isinstance(error, str) else _reason(error)
     number = getattr(error, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if number in FULL:
         remedy = "free some space"
     elif number:  # the archive may be as it should be
         remedy = "unpack it manually and specify the folder"

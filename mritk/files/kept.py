@@ -12,7 +12,6 @@ file that somebody wrote to must not end in a result.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -31,7 +30,7 @@ import numpy as np
 from mritk.errors import StoreError
 from mritk.files.atomic import sync_folder, whole_folder
 from mritk.files.draft import draft_of, remove
-from mritk.files.remedy import remedy_of
+from mritk.files.remedy import OF_THE_DISK, remedy_of
 from mritk.files.waiting import locked
 from mritk.machine.in_threads import made_in_threads
 
@@ -80,7 +79,7 @@ class Draft:
                     os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
         except OSError as error:
             # Others mean that the file system cannot reserve space.
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in OF_THE_DISK:
                 raise self._no_room(needed, error.strerror or str(error)) from error
         return array
 

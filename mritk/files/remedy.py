@@ -1,15 +1,30 @@
-"""What a person can do where the system refuses to write, by the number of the error."""
+"""Where the system refuses to write: whether anybody is to blame, and what a person can do."""
 
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
+from mritk.errors import causes, one_line
 from mritk.files.ground import nearest
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Of these, a disk is the cause, not the code that writes to it.
+OF_THE_DISK = FULL | {errno.EFBIG, errno.EROFS}
+# These are refused because of a name, a right or a disk, which is no defect of mritk.
+ENVIRONMENT = OF_THE_DISK | {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.ELOOP,
+}
 
 REMEDIES: dict[int | None, str] = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on the size of files",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
     errno.EROFS: "make its file system writable",
@@ -31,3 +46,24 @@ def remedy_of(error: OSError, path: Path) -> str:
     if error.errno in IN_THE_WAY:
         return f"move the existing file {nearest(path)}"
     return REMEDIES.get(error.errno, "check the disk")
+
+
+def refusal_of_disk(error: BaseException, what: str, home: Path | None = None) -> str:
+    """Return one line if an error comes of a disk that is full or read-only; empty if it does not.
+
+    Args:
+        error: What the code of a plugin raised, which may have written anywhere.
+        what: What to call the file if the system does not say which.
+        home: The folder of ``MRITK_HOME``, if that is where the code is meant to write.
+    """
+    for cause in causes(error):
+        if not isinstance(cause, OSError) or cause.errno not in OF_THE_DISK:
+            continue
+        named = isinstance(cause.filename, (str, Path))
+        path = Path(cause.filename) if named else home or Path()
+        line = f"cannot write {path if named else what}: {os.strerror(cause.errno)}; "
+        line += remedy_of(cause, path)
+        if home is not None and path.is_relative_to(home):
+            line += f", or set MRITK_HOME (it is {home}) to another disk"
+        return one_line(line)
+    return ""

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mritk.errors import HookError, MritkError
+from mritk.errors import HookError, MritkError, StoreError
 from mritk.evaluate.metric import MEAN_OF_CASES, MEANS_OF_CASES, Metric, Undefined
+from mritk.files.remedy import refusal_of_disk
 from mritk.plugins.loaded import check_command, reason_of
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class _Blamed:
             if isinstance(error, Undefined) and self.held.name == "function":
                 raise  # the others return NaN
             metric = self.held.metric
+            if refusal := refusal_of_disk(error, f"a file of metric {metric.name}"):
+                raise StoreError(refusal) from error
             raise HookError(
                 f"metric {metric.name} of {metric.origin} failed: "
                 f"{reason_of(error, 'hook mritk_metrics')}; report it to the author; for details: "

@@ -10,6 +10,7 @@ from typing import Literal
 
 import mritk
 from mritk.errors import one_line
+from mritk.files.remedy import refusal_of_disk
 from mritk.records import Origin, Record
 
 CORE = str(Path(mritk.__file__).parent)
@@ -58,8 +59,8 @@ def explain_failure(plugin: LoadedPlugin) -> str:
 def reason_of(error: BaseException, step: str) -> str:
     """Return one line: what was raised, at which step and line."""
     place = place_of(error)
-    text = f"{type(error).__name__}: {error} ({step}{f', {place}' if place else ''})"
-    return one_line(text)
+    text = refusal_of_disk(error, "a file") or f"{type(error).__name__}: {error}"
+    return one_line(f"{text} ({step}{f', {place}' if place else ''})")
 
 
 def place_of(error: BaseException, home: str = "") -> str:

@@ -10,8 +10,9 @@ from dataclasses import fields, replace
 from typing import Any, NoReturn, TypeVar
 
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
-from mritk.errors import DuplicateName, HookError, MritkError, UnknownName, UsageError
+from mritk.errors import CacheError, DuplicateName, HookError, MritkError, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
+from mritk.files.remedy import refusal_of_disk
 from mritk.files.user_path import user_path
 from mritk.method import Method
 from mritk.plugins.loaded import reason_of
@@ -300,6 +301,8 @@ class Registry(LoadedPlugins):
         except MritkError:
             raise
         except (Exception, SystemExit) as error:
+            if refusal := refusal_of_disk(error, name, self.workspace.home):
+                raise CacheError(refusal) from error
             reason = reason_of(error, f"hook mritk_{noun}s")
             raise HookError(f"{name} of {family.origin} cannot be resolved: {reason}") from error
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from mritk.data.one_name import with_composed_classes, with_one_spelling
 from mritk.data.patients import PatientRule, with_patients
 from mritk.data.samples import Samples
-from mritk.errors import DataError, HookError, MritkError
+from mritk.errors import CacheError, DataError, HookError, MritkError
+from mritk.files.remedy import refusal_of_disk
 from mritk.files.workspace import Workspace
 from mritk.plugins.loaded import check_command, reason_of
 from mritk.records import Dataset
@@ -19,7 +20,7 @@ def read_samples(record: Dataset, workspace: Workspace) -> Samples:
 
     Raises:
         DataError: It has no samples, or a patient stands for a missing value.
-        HookError, MritkError: See :func:`open_samples`.
+        CacheError, HookError, MritkError: See :func:`open_samples`.
     """
     return with_told_patients(open_samples(record, workspace), PatientRule(), record.name)
 
@@ -29,10 +30,11 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
 
     Raises:
         DataError: It has no samples.
+        CacheError: A disk refuses what the plugin writes.
         HookError: The plugin raised something that is not meant for a person.
         MritkError: What the plugin says.
     """
-    with _plugin_of(record):
+    with _plugin_of(record, workspace):
         samples = record.open(workspace)
     if not len(samples):
         raise DataError(f"dataset {record.name} has no samples")
@@ -43,22 +45,24 @@ def is_generated(record: Dataset, workspace: Workspace) -> bool:
     """Return whether nothing needs to be generated to open a dataset.
 
     Raises:
-        HookError, MritkError: See :func:`open_samples`.
+        CacheError, HookError, MritkError: See :func:`open_samples`.
     """
     if record.is_generated is None:
         return True
-    with _plugin_of(record):
+    with _plugin_of(record, workspace):
         return record.is_generated(workspace)
 
 
 @contextmanager
-def _plugin_of(record: Dataset) -> Iterator[None]:
+def _plugin_of(record: Dataset, workspace: Workspace) -> Iterator[None]:
     """Tell in one line what a plugin raises by mistake."""
     try:
         yield
     except MritkError:
         raise
     except (Exception, SystemExit) as error:
+        if refusal := refusal_of_disk(error, f"dataset {record.name}", workspace.home):
+            raise CacheError(refusal) from error
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
             f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "

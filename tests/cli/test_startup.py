@@ -67,11 +67,12 @@ if sys.version_info >= (3, 12):  # its gettext, which click asks for its words, 
 OF_MRITK = """
     mritk.__main__ mritk.backbone mritk.cli.app mritk.cli.hints mritk.cli.interrupt mritk.cli.main
     mritk.cli.streams mritk.cli.tell mritk.images.grid mritk.images.input_contract mritk.data.rank
-    mritk.errors mritk.evaluate.metric mritk.cli.warm_up mritk.files.digests mritk.files.manual
-    mritk.files.mistaken_file mritk.files.packaged mritk.files.regular_file mritk.files.user_path
-    mritk.files.workspace mritk.lazy_import mritk.machine.cores mritk.method mritk.plugins.discovery
-    mritk.plugins.hookspecs mritk.plugins.loaded mritk.plugins.loading mritk.plugins.options
-    mritk.plugins.registry mritk.plugins.trace mritk.records mritk.text.visible
+    mritk.errors mritk.evaluate.metric mritk.cli.warm_up mritk.files.digests mritk.files.ground
+    mritk.files.manual mritk.files.mistaken_file mritk.files.packaged mritk.files.regular_file
+    mritk.files.remedy mritk.files.user_path mritk.files.workspace mritk.lazy_import
+    mritk.machine.cores mritk.method mritk.plugins.discovery mritk.plugins.hookspecs
+    mritk.plugins.loaded mritk.plugins.loading mritk.plugins.options mritk.plugins.registry
+    mritk.plugins.trace mritk.records mritk.text.visible
 """
 OF_PLUGINS = """
     mritk_cluster.commands

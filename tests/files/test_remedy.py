@@ -10,6 +10,7 @@ import pytest
 from mritk.errors import StoreError
 from mritk.files.atomic import write_whole
 from mritk.files.kept import kept
+from mritk.files.remedy import refusal_of_disk
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import write_hdf5
 from mritk.store.view import write_view
@@ -78,3 +79,26 @@ def test_what_is_in_the_way_of_a_cache_is_named(tmp_path):
     (tmp_path / "images").touch()
     with pytest.raises(StoreError, match=f"move the existing file {tmp_path / 'images'}, or set"):
         kept(tmp_path / "images", {}, lambda draft: {}, "images")
+
+
+def behind(error):
+    """What a library makes of an error."""
+    try:
+        raise RuntimeError("saving failed") from error
+    except RuntimeError as raised:
+        return raised
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
+@pytest.mark.parametrize("path", [None, "home/a.npy", "elsewhere/a.npy"])
+def test_that_a_disk_refuses_is_told_with_what_helps(tmp_path, number, path):
+    home, file = tmp_path / "home", path and str(tmp_path / path)
+    told = refusal_of_disk(behind(OSError(number, "refused", file)), "the masks", home)
+    assert told.startswith(f"cannot write {file or 'the masks'}: {os.strerror(number)}; ")
+    is_in_home = path is None or path.startswith("home")
+    assert told.endswith(f"or set MRITK_HOME (it is {home}) to another disk") is is_in_home
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), OSError(errno.EIO, "x"), OSError("no space")])
+def test_other_errors_are_not_of_the_disk(tmp_path, error):
+    assert refusal_of_disk(behind(error), "the masks", tmp_path) == ""
