@@ -22,7 +22,8 @@ class ExitCode(IntEnum):
         GATE_FAILED: A check failed: leakage or a defect (``audit``), a regression
             (``compare``), a damaged or changed result (``doctor``, ``verify``, ``merge``,
             ``rerun``).
-        USAGE: The request is invalid: an option, a name, a file, or unsuitable data.
+        USAGE: The request is invalid: an option, a name, a file, or unsuitable data; or the folder
+            of ``MRITK_HOME`` cannot be written.
         INTERNAL: A trial failed, or a bug of mritk or a plugin, with its traceback.
         UNAVAILABLE: Something requested is missing: weights, data, a plugin, a package, memory, a
             trial to compare with.

@@ -118,7 +118,7 @@ def image_index(
             kept, the samples are not digested again.
 
     Raises:
-        StoreError: The cache cannot be written.
+        CacheError: The cache cannot be written.
     """
 
     def key_for(contents: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk.errors import StoreError
+from mritk.errors import CacheError, StoreError
 from mritk.files.atomic import sync_folder, whole_folder
 from mritk.files.draft import draft_of, remove
 from mritk.files.remedy import OF_THE_DISK, remedy_of
@@ -63,7 +63,7 @@ class Draft:
         """Return an empty array on disk, to be filled; its space is really there.
 
         Raises:
-            StoreError: There is no room for it.
+            CacheError: There is no room for it.
         """
         # Writing to a memory map on a full disk would kill the process without a word.
         needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
@@ -87,7 +87,7 @@ class Draft:
         """Write an array.
 
         Raises:
-            StoreError: It cannot be written.
+            CacheError: It cannot be written.
         """
         size = f"{values.nbytes / 1e6:.0f} MB of "
         with (
@@ -118,8 +118,8 @@ class Draft:
             os.fsync(stream.fileno())
         sync_folder(self._folder)
 
-    def _no_room(self, needed: int, why: str) -> StoreError:
-        return StoreError(
+    def _no_room(self, needed: int, why: str) -> CacheError:
+        return CacheError(
             f"not enough space for {_gigabytes(needed)} of {self._what} in {self._folder.parent}: "
             f"{why}; free space, or set MRITK_HOME (or MRITK_SCRATCH) to another disk"
         )
@@ -148,7 +148,7 @@ def kept(folder: Path, identity: Any, make: Make, what: str, near: Path | None =
             there if it is in neither; None: entries are used where they are.
 
     Raises:
-        StoreError: It cannot be stored.
+        CacheError: It cannot be stored.
     """
     key = key_of(identity)
     place = (near or folder) / key
@@ -201,7 +201,7 @@ def keep(place: Path, make: Make, what: str) -> None:
     """Make an entry, unless another process was first; drafts of killed processes are removed.
 
     Raises:
-        StoreError: It cannot be stored.
+        CacheError: It cannot be stored.
     """
     with ExitStack() as stack:
         with _told(what, place.parent):
@@ -288,7 +288,7 @@ def _told(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        raise CacheError(
             f"cannot store {what} in {folder}: {error.strerror or error}; "
             f"{remedy_of(error, folder)}, or set MRITK_HOME (or MRITK_SCRATCH) to another disk"
         ) from error

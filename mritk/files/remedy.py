@@ -12,14 +12,9 @@ from mritk.files.ground import nearest
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Of these, a disk is the cause, not the code that writes to it.
 OF_THE_DISK = FULL | {errno.EFBIG, errno.EROFS}
+RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 # These are refused because of a name, a right or a disk, which is no defect of mritk.
-ENVIRONMENT = OF_THE_DISK | {
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENAMETOOLONG,
-    errno.ENOTDIR,
-    errno.ELOOP,
-}
+ENVIRONMENT = OF_THE_DISK | RIGHTS | {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 REMEDIES: dict[int | None, str] = {
     errno.ENOSPC: "free some space",
@@ -49,7 +44,9 @@ def remedy_of(error: OSError, path: Path) -> str:
 
 
 def refusal_of_disk(error: BaseException, what: str, home: Path | None = None) -> str:
-    """Return one line if an error comes of a disk that is full or read-only; empty if it does not.
+    """Return one line if no code is to blame for an error; empty if some is.
+
+    None is if a disk is full or read-only, or something in ``home`` may not be used.
 
     Args:
         error: What the code of a plugin raised, which may have written anywhere.
@@ -57,13 +54,19 @@ def refusal_of_disk(error: BaseException, what: str, home: Path | None = None) -
         home: The folder of ``MRITK_HOME``, if that is where the code is meant to write.
     """
     for cause in causes(error):
-        if not isinstance(cause, OSError) or cause.errno not in OF_THE_DISK:
+        if not isinstance(cause, OSError):
             continue
         named = isinstance(cause.filename, (str, Path))
         path = Path(cause.filename) if named else home or Path()
-        line = f"cannot write {path if named else what}: {os.strerror(cause.errno)}; "
-        line += remedy_of(cause, path)
-        if home is not None and path.is_relative_to(home):
-            line += f", or set MRITK_HOME (it is {home}) to another disk"
-        return one_line(line)
+        in_home = home is not None and path.is_relative_to(home)
+        if cause.errno in OF_THE_DISK:
+            line = f"cannot write {path if named else what}"
+        elif cause.errno in RIGHTS and named and in_home:
+            line = f"cannot use {path}"
+        else:
+            continue
+        line += f": {os.strerror(cause.errno)}; {remedy_of(cause, path)}"
+        return one_line(
+            f"{line}, or set MRITK_HOME (it is {home}) to another folder" if in_home else line
+        )
     return ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk.errors import UsageError
+from mritk.errors import CacheError
 from mritk.files.user_path import user_path
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -64,7 +64,7 @@ class Workspace:
         """Return ``home/parts…``, created if necessary.
 
         Raises:
-            UsageError: It cannot be created.
+            CacheError: It cannot be created.
         """
         return _created(self.home.joinpath(*parts), "MRITK_HOME")
 
@@ -72,7 +72,7 @@ class Workspace:
         """Return ``scratch/parts…``, created if necessary; None without ``scratch``.
 
         Raises:
-            UsageError: It cannot be created.
+            CacheError: It cannot be created.
         """
         if self.scratch is None:
             return None
@@ -83,7 +83,7 @@ def _created(path: Path, variable: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
+        raise CacheError(
             f"cannot create {path}: {error.strerror or error}; set {variable} to a writable folder"
         ) from error
     return path

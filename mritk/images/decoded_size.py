@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mritk.data.samples import Samples
-from mritk.errors import StoreError
+from mritk.errors import CacheError
 from mritk.files.workspace import Workspace
 from mritk.images.decode import Decoding, is_decoded
 from mritk.images.grid import Grid, GridLike, Size, size_text
@@ -104,7 +104,7 @@ def require_room_for(
         workspace: Where they will be kept.
 
     Raises:
-        StoreError: There is not so much room.
+        CacheError: There is not so much room.
     """
     absent = [one for one in decodings if not is_decoded(samples, one, workspace)]
     if not absent:
@@ -126,12 +126,12 @@ def require_room(needed: int, sides: Sequence[Size], folder: Path) -> None:
         folder: Where they would be written.
 
     Raises:
-        StoreError: There is not so much room.
+        CacheError: There is not so much room.
     """
     free = shutil.disk_usage(folder).free
     what = f"{needed / 1e9:.1f} GB of decoded images ({_sides(sides)})"
     if needed > free:
-        raise StoreError(
+        raise CacheError(
             f"not enough space for {what} in {folder} ({free / 1e9:.1f} GB free); choose a "
             "smaller image_size (or volume_size) in the protocol, free space, or set MRITK_HOME "
             "(or MRITK_SCRATCH) to another disk"

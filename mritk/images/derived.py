@@ -70,7 +70,7 @@ def derived(
 
     Raises:
         MritkError: ``compute`` gave another number of rows.
-        StoreError: The values cannot be stored.
+        CacheError: The values cannot be stored.
     """
 
     def make() -> Made:
@@ -95,7 +95,7 @@ def kept(identity: Any, make: Callable[[], Made], workspace: Workspace) -> Deriv
         workspace: Where they are cached.
 
     Raises:
-        StoreError: They cannot be stored.
+        CacheError: They cannot be stored.
     """
 
     def fill(draft: Draft) -> Mapping[str, Any]:

@@ -65,7 +65,7 @@ def test_a_dataset_that_is_made(mritk, writing, own_home, command, name, what):
     ended = mritk(*command, name, "-p", writing)
     assert ended.code == 2
     told = next(line for line in ended.err.splitlines() if "cannot" in line)
-    other = f"set MRITK_HOME (it is {own_home}) to another disk"
+    other = f"set MRITK_HOME (it is {own_home}) to another folder"
     assert told.endswith(f": cannot write {what}: {WHY}, or {other}")
 
 

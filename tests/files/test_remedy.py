@@ -96,9 +96,18 @@ def test_that_a_disk_refuses_is_told_with_what_helps(tmp_path, number, path):
     told = refusal_of_disk(behind(OSError(number, "refused", file)), "the masks", home)
     assert told.startswith(f"cannot write {file or 'the masks'}: {os.strerror(number)}; ")
     is_in_home = path is None or path.startswith("home")
-    assert told.endswith(f"or set MRITK_HOME (it is {home}) to another disk") is is_in_home
+    assert told.endswith(f"or set MRITK_HOME (it is {home}) to another folder") is is_in_home
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), OSError(errno.EIO, "x"), OSError("no space")])
 def test_other_errors_are_not_of_the_disk(tmp_path, error):
     assert refusal_of_disk(behind(error), "the masks", tmp_path) == ""
+
+
+@pytest.mark.parametrize(("path", "is_told"), [("home/a", True), ("elsewhere/a", False)])
+def test_rights_are_nobodys_mistake_in_the_folder_of_mritk(tmp_path, path, is_told):
+    error = PermissionError(errno.EACCES, "refused", str(tmp_path / path))
+    told = refusal_of_disk(error, "the masks", tmp_path / "home")
+    assert bool(told) is is_told
+    if is_told:
+        assert told.startswith(f"cannot use {tmp_path / path}: Permission denied; check its perm")
