@@ -235,11 +235,15 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     from mritk.results.columns import require_columns
     from mritk.results.formats import format_leaderboard
     from mritk.results.tabular_export import write_parquet
+    from mritk.text.printable import encoding
 
     output, file = options["output"], options["update"]
     if options["groups"] and options["style"] in ("csv", "parquet"):
         raise UsageError(f"--groups has no {options['style']} format; use --json")
-    style, width = style_and_width(options, to_file=output is not None or file is not None)
+    to_file = output is not None or file is not None
+    style, width = style_and_width(options, to_file=to_file)
+    if to_file:
+        encoding.set("utf-8")
     if style == "parquet":
         if output is None:
             raise UsageError("Parquet is a binary format; specify a file with -o FILE.parquet")

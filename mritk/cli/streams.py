@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mritk.errors import ExitCode
+from mritk.text.printable import ERRORS, encoding
 
 
 class _Lenient(io.RawIOBase):
@@ -45,7 +46,7 @@ class _Lenient(io.RawIOBase):
 class Streams:
     """Stands between the program and what it writes to.
 
-    Characters that the encoding of a stream lacks are written as ``\\u2191``.
+    Characters that the encoding of a stream lacks are written in plain ASCII or as ``\\u4e2d``.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class Streams:
         output, errors = self._given
         self._output = _Lenient(_apart(output))
         sys.stdout = _text(self._output, output)
+        encoding.set(sys.stdout.encoding)
         sys.stderr = _text(_Lenient(_raw(errors)), errors)
 
     def finish(self, code: int, tell: Callable[[str], None]) -> int:
@@ -96,7 +98,7 @@ def _text(raw: _Lenient, like: TextIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=like.encoding,
-        errors="backslashreplace",
+        errors=ERRORS,
         line_buffering=bool(like.line_buffering),
         write_through=bool(getattr(like, "write_through", False)),
     )

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mritk.text.printable import printable
+
 UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
 GAP = 2  # spaces between columns of a plain table
 FRAME = 3  # a bar between two spaces
@@ -34,7 +36,7 @@ class Column:
     @cached_property
     def width(self) -> int:
         """How many places of a terminal it takes."""
-        return max(map(text_width, (self.heading, *self.cells)))
+        return max(text_width(printable(text)) for text in (self.heading, *self.cells))
 
 
 def text_table(columns: Sequence[Column], style: str) -> str:
@@ -73,7 +75,11 @@ def filled(line: str, width: int | None) -> str:
     if width is None:
         return line
     return textwrap.fill(
-        line, max(20, width), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        printable(line),
+        max(20, width),
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -98,5 +104,6 @@ def _without_bars(column: Column) -> Column:
 
 
 def _padded(text: str, column: Column) -> str:
+    text = printable(text)
     space = " " * (column.width - text_width(text))
     return space + text if column.right else text + space

@@ -59,7 +59,8 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
 
 # What the list of commands needs beside click, pluggy and what finds the plugins. Whatever comes in
 # addition costs every look at it some milliseconds: import it where it is used.
-OF_PYTHON = {"copy", "dataclasses", "errno", "gc", "math", "signal", "threading", "time"}
+OF_PYTHON = {"_contextvars", "contextvars", "copy", "dataclasses", "errno", "gc", "math"}
+OF_PYTHON |= {"signal", "threading", "time"}
 if sys.version_info < (3, 11):  # its importlib.metadata needs more
     OF_PYTHON |= {"importlib._adapters", "importlib._common", "importlib.resources", "tempfile"}
 if sys.version_info >= (3, 12):  # its gettext, which click asks for its words, needs more
@@ -72,7 +73,7 @@ OF_MRITK = """
     mritk.files.remedy mritk.files.user_path mritk.files.workspace mritk.lazy_import
     mritk.machine.cores mritk.method mritk.plugins.discovery mritk.plugins.hookspecs
     mritk.plugins.loaded mritk.plugins.loading mritk.plugins.options mritk.plugins.registry
-    mritk.plugins.trace mritk.records mritk.text.visible
+    mritk.plugins.trace mritk.records mritk.text.printable mritk.text.visible
 """
 OF_PLUGINS = """
     mritk_cluster.commands
