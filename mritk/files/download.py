@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ BLOCK = 1 << 18
 
 # A whole SHA-256, or its first digits where a publisher states no more.
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
-CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
 class _Cut(Exception):
@@ -150,18 +151,19 @@ def _go_on(wanted: _Wanted) -> bool:
     if have:
         try:
             with _open(wanted.url, have) as response:
+                start, total = _extent(response)
                 # A server without ranges sends everything from the start.
-                if (extent := _extent(response))[0] in (0, have):
-                    _receive(response, wanted, *extent)
-                    return extent[0] > 0
+                if start == have or response.status != HTTPStatus.PARTIAL_CONTENT:
+                    _receive(response, wanted, start, total)
+                    return start > 0
         except HTTPError as error:
-            if error.code != 416:
-                raise
             # Nothing stands behind what is here: the part is whole, or no part of this file.
-            if sha256_of(wanted.part).startswith(wanted.sha256):
+            is_end = error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            if is_end and sha256_of(wanted.part).startswith(wanted.sha256):
                 return True
+            # Another refusal may be of the range alone: the answer without one decides.
     with _open(wanted.url, 0) as response:
-        _receive(response, wanted, *_extent(response))
+        _receive(response, wanted, 0, _extent(response)[1])
     return False
 
 
@@ -187,11 +189,20 @@ def _open(url: str, start: int) -> HTTPResponse:
 
 
 def _extent(response: HTTPResponse) -> tuple[int, int | None]:
-    """Return where the body begins, and the size of the whole file if the server tells it."""
-    if stated := CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "")):
-        return int(stated[1]), None if stated[2] == "*" else int(stated[2])
-    length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdigit() else None
+    """Return where the body begins, and the size of the whole file if the server tells it.
+
+    A part that does not say which it is (RFC 9110, 14.4), or is several, begins nowhere: at -1.
+    """
+    if response.status != HTTPStatus.PARTIAL_CONTENT:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    told = ", ".join(response.headers.get_all("Content-Range", ()))
+    if not (stated := CONTENT_RANGE.fullmatch(told.strip())):
+        return -1, None
+    start, last = int(stated[1]), int(stated[2])
+    total = None if stated[3] == "*" else int(stated[3])
+    is_valid = start <= last and (total is None or last < total)
+    return (start, total) if is_valid else (-1, None)
 
 
 def _receive(response: HTTPResponse, wanted: _Wanted, have: int, total: int | None) -> None:

@@ -4,118 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from mritk import Unavailable, UsageError, Workspace, fetch_file
-
-CONTENT = bytes(range(256)) * 5000
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@dataclass
-class Site:
-    """A web server that holds one file, and how it misbehaves.
-
-    Attributes:
-        content: What it holds.
-        ranges: Whether it serves parts of it.
-        cuts: After how many bytes each of the next answers breaks off.
-        stalls: Whether it then keeps the connection, and says nothing more.
-        shifted: By how many bytes it misses the range that is asked for.
-        lengths: Whether it tells the length.
-        asked: The Range header of every request, empty without.
-    """
-
-    url: str
-    content: bytes = CONTENT
-    ranges: bool = True
-    cuts: list[int] = field(default_factory=list)
-    stalls: bool = False
-    shifted: int = 0
-    lengths: bool = True
-    asked: list[str] = field(default_factory=list)
-    closed: threading.Event = field(default_factory=threading.Event)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    site: Site
-
-    def do_GET(self) -> None:
-        site, wanted = self.site, self.headers.get("Range", "")
-        site.asked.append(wanted)
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", f"{site.url}")
-            self.end_headers()
-            return
-        if self.path == "/to-a-file":
-            self.send_response(302)
-            self.send_header("Location", "ftp://localhost/etc/passwd")
-            self.end_headers()
-            return
-        if self.path != "/net.bin":
-            self.send_error(404)
-            return
-        body = site.content
-        if wanted and site.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + site.shifted
-            if start >= len(body):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            body = body[start:]
-        else:
-            self.send_response(200)
-        if site.lengths:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if not site.cuts:
-            self.wfile.write(body)
-            return
-        self.wfile.write(body[: site.cuts.pop(0)])
-        if site.stalls:
-            site.closed.wait(60)
-
-    def log_message(self, *args: object) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    handler.site = Site(f"http://127.0.0.1:{server.server_port}/net.bin")
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield handler.site
-    handler.site.closed.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "weights" / "net.bin"
-
-
-@pytest.fixture
-def fetch(site, path, workspace):
-    """Fetch the file of the site; arguments differ from the right ones."""
-
-    def fetch(url=None, sha256=SHA256, workspace=workspace, **more) -> Path:
-        return fetch_file(url or site.url, path, sha256=sha256, workspace=workspace, **more)
-
-    return fetch
+from tests.files.conftest import CONTENT, SHA256
 
 
 def left_behind(path):
@@ -197,6 +92,47 @@ def test_a_server_that_sends_another_range_is_not_believed(fetch, site):
     site.cuts, site.shifted = [300_000], 7
     assert fetch().read_bytes() == CONTENT
     assert site.asked == ["", "bytes=300000-", ""]
+
+
+# RFC 9110, 14.4 and 15.3.7: the unit in any case; one range, stated once, within the file.
+@pytest.mark.parametrize("told", [["Bytes 300000-1279999/1280000"], ["BYTES 300000-1279999/*"]])
+def test_the_unit_of_a_range_is_written_in_any_case(fetch, site, told):
+    site.cuts, site.told = [300_000], told
+    assert fetch().read_bytes() == CONTENT
+    assert site.asked == ["", "bytes=300000-"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        ["bytes */1280000"],
+        ["bytes 300000-299999/1280000"],
+        ["bytes 300000-1279999/1279999"],
+        ["bytes 300000-1279999/1280000", "bytes 300000-1279999/1280000"],
+        ["bytes 0-979999/1280000"],
+    ],
+)
+def test_a_part_that_does_not_say_which_it_is_replaces_nothing(fetch, site, told):
+    site.cuts, site.told = [300_000], told
+    assert fetch().read_bytes() == CONTENT
+    assert site.asked == ["", "bytes=300000-", ""]
+
+
+@pytest.mark.parametrize("status", [400, 403, 501])
+def test_a_server_that_refuses_ranges_is_asked_for_the_whole_file(fetch, site, status):
+    site.cuts, site.refusal = [300_000], status
+    assert fetch().read_bytes() == CONTENT
+    assert site.asked == ["", "bytes=300000-", ""]
+
+
+def test_a_file_that_is_gone_is_told_as_such_and_its_part_kept(fetch, site, path):
+    path.parent.mkdir()
+    path.with_name("net.bin.part").write_bytes(CONTENT[:7])
+    with pytest.raises(Unavailable, match="404"):
+        fetch(url=f"{site.url}.old")
+    assert site.asked == ["bytes=7-", ""]
+    assert path.with_name("net.bin.part").read_bytes() == CONTENT[:7]
 
 
 @pytest.mark.parametrize("part", [CONTENT, CONTENT + b"more", b"x" * len(CONTENT)])
