@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,8 +45,8 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
 CORE = Origin("mritk", "mritk-bench", mritk.__version__)
 OWN = (Augmentation("none", None, spatial_dims=(2, 3), summary="identity", origin=CORE),)
 
-# What pluggy takes for a hook if it is marked.
-MARKED = (FunctionType, MethodType, classmethod, staticmethod)
+# What pluggy takes for a hook if it is marked, and where its marker leaves that.
+MARKED, MARK = (FunctionType, MethodType, classmethod, staticmethod), "mritk_impl"
 
 R = TypeVar("R", bound=Record)
 
@@ -54,9 +55,26 @@ class _Manager(pluggy.PluginManager):
     """Looks in modules at functions alone: pluggy takes 10 µs for each of hundreds of names."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        if isinstance(plugin, ModuleType) and not isinstance(vars(plugin).get(name), MARKED):
-            return None
-        return super().parse_hookimpl_opts(plugin, name)
+        is_module = isinstance(plugin, ModuleType)
+        member = vars(plugin).get(name) if is_module else inspect.getattr_static(plugin, name, None)
+        options = None
+        # Its type is asked: a module that is loaded when it is used would load for isinstance.
+        if not is_module or issubclass(type(member), MARKED):
+            options = super().parse_hookimpl_opts(plugin, name)
+        if options is not None and hasattr(getattr(plugin, name), "__name__"):
+            return options
+        if options is not None or _is_marked(member):  # pluggy 1.7 passes over some in silence
+            kind = type(member).__name__
+            raise HookError(f"{name} is marked @hookimpl, but is no function: {kind}; write one")
+        return None
+
+
+def _is_marked(member: object) -> bool:
+    """Whether a member holds the mark itself: a mock has whatever attribute it is asked for."""
+    try:
+        return MARK in object.__getattribute__(member, "__dict__")
+    except (AttributeError, TypeError):
+        return False
 
 
 @dataclass(eq=False)
@@ -136,7 +154,7 @@ class LoadedPlugins:
             origin: Its name and where it comes from; default: the name of the module or class.
 
         Raises:
-            ValueError: Another plugin has its name.
+            ValueError: Another plugin has its name, or it has another name already.
             pluggy.PluginValidationError: It implements an unknown hook or an unknown argument.
             TypeError: It implements no hook.
             HookError: It is for another version of the hooks; or a hook raises, or yields something
@@ -145,6 +163,8 @@ class LoadedPlugins:
         origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
             raise ValueError(f"another plugin is already named {origin.plugin!r}")
+        if known := self._manager.get_name(plugin):
+            raise ValueError(f"plugin {origin.plugin!r} is already loaded as {known!r}")
         hookspecs.require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
