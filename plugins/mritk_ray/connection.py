@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from mritk import Unavailable, available_cores
 from mritk_ray.upload import not_uploaded
+from mritk_ray.watch import reach
 
 # Seconds within which a cluster answers.
 ANSWER_S = 20.0
@@ -20,10 +20,13 @@ ANSWER_S = 20.0
 # To any address but "auto", Ray 2.60 sends the token of ~/.ray only if this says so.
 TOKENS = "RAY_AUTH_MODE"
 INSTALL = "python -m pip install 'mritk-bench[ray]'"
-# Which messages Ray leaves out, read at its import: a page on each worker that dies, of which the
-# run tells in a line.
+# Which messages Ray leaves out, read at its import: a page on each worker or raylet that dies, of
+# which the run tells in a line.
 # https://docs.ray.io/en/latest/ray-observability/user-guides/configure-logging.html
-LEFT_OUT = ("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed while executing a task")
+LEFT_OUT = (
+    "RAY_DEDUP_LOGS_SKIP_REGEX",
+    "A worker died or was killed while executing a task|Raylet is terminated",
+)
 
 
 @contextmanager
@@ -73,9 +76,10 @@ def _require_answer(address: str) -> None:
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    place = address.rpartition("://")[2]
+    _, colon, port = place.rpartition(":")
     if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+        reach(place, ANSWER_S)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from mritk import LostJob, Unavailable, jobs_beside, stated_threads
 from mritk_ray.connection import connected, first_line
 from mritk_ray.share import Share, share_of, tell_if_no_room
 from mritk_ray.upload import working_folder
+from mritk_ray.watch import Watch, watch_of
 
 # Attempts at a job whose worker dies, as it does on a machine that is taken away.
 ATTEMPTS = 3
@@ -56,8 +57,8 @@ def run(
             the run.
 
     Raises:
-        Unavailable: Ray is not installed, no cluster is at the address, or the working folder is
-            too large to be uploaded.
+        Unavailable: Ray is not installed, no cluster is at the address or it is gone later, or the
+            working folder is too large to be uploaded.
     """
     if not jobs:
         return
@@ -68,7 +69,8 @@ def run(
         share = share_of(machines, len(jobs), at_once, memory)
         tell_if_no_room(machines, share)
         environment = _environment(share.cores, without=FOLDERS if upload else ())
-        yield from _Pool(ray, function, share, environment).results(jobs)
+        pool = _Pool(ray, function, share, environment, watch_of(ray))
+        yield from pool.results(jobs)
 
 
 @dataclass
@@ -97,9 +99,10 @@ class _Pool:
         function: Callable[[Any], Any],
         share: Share,
         environment: Mapping[str, str],
+        watch: Watch,
     ) -> None:
         self._ray, self._function, self._share = ray, function, share
-        self._environment = environment
+        self._environment, self._watch = environment, watch
         self._seats: dict[Any, _Seat] = {}  # by what tells of their next result
         self._deaths = Counter[int]()  # workers that died at a job
         self._unstarted = 0  # workers in a row that died before they began
@@ -123,6 +126,7 @@ class _Pool:
             while waiting or any(seat.left for seat in self._seats.values()):
                 ready, _ = self._ray.wait(list(self._seats), timeout=LOOK_S)
                 if not ready:
+                    self._watch.look()
                     yield None
                 for place in ready:
                     seat = self._seats[place]
@@ -152,6 +156,7 @@ class _Pool:
 
     def _told(self, place: Any) -> tuple[int, Any] | None:
         """Return what a worker tells of a job; None when it has started, or done all its jobs."""
+        self._watch.look()
         if isinstance(place, self._ray.ObjectRef):
             self._ray.get(place)
             return None
@@ -211,6 +216,7 @@ class _Pool:
         return getattr(job, "alone", False) or self._deaths[id(job)] > 0
 
     def _start(self, count: int) -> None:
+        self._watch.wait()
         share, ray = self._share, self._ray
         kind = ray.remote(Worker).options(
             num_cpus=share.cores,

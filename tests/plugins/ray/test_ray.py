@@ -17,6 +17,7 @@ from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
 from mritk_ray.share import Share, share_of, tell_if_no_room
+from mritk_ray.watch import Watch
 from tests.plugins.ray.test_ray_machines import Sized
 from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
@@ -300,7 +301,7 @@ def taken(groups, seat, gpus=0.0, alone="", workers=2):
     from mritk_ray.pool import _Pool, _Seat
 
     ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
-    pool = _Pool(ray, len, Share(workers, 1, gpus), {})
+    pool = _Pool(ray, len, Share(workers, 1, gpus), {}, Watch())
     pool._seats = {"other": _Seat(None, "a")}
     jobs = [Sized(str(n), 0, group, str(n) in alone) for n, group in enumerate(groups)]
     waiting = list(jobs)

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 from mritk_ray.pool import ATTEMPTS, _Pool, _Seat
 from mritk_ray.share import Share
+from mritk_ray.watch import Watch
 from tests.plugins.ray.test_ray import ERRORS
 
 
 def lost(left, waiting=(), deaths=None, others=0, workers=2):
     """How many workers are started when one dies at jobs, what waits then, what is given up."""
     ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
-    pool = _Pool(ray, len, Share(workers, 1, 0), {})
+    pool = _Pool(ray, len, Share(workers, 1, 0), {}, Watch())
     pool._seats = {number: _Seat(None) for number in range(others)}
     pool._deaths = Counter({id(job): count for job, count in (deaths or {}).items()})
     started, waiting = [], list(waiting)
