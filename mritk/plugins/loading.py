@@ -69,8 +69,10 @@ class _Manager(pluggy.PluginManager):
         return None
 
 
-def _is_marked(member: object) -> bool:
+def _is_marked(member: Any) -> bool:
     """Whether a member holds the mark itself: a mock has whatever attribute it is asked for."""
+    if issubclass(type(member), (classmethod, staticmethod)):
+        member = member.__func__
     try:
         return MARK in object.__getattribute__(member, "__dict__")
     except (AttributeError, TypeError):
