@@ -149,7 +149,7 @@ def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
     nearly_full = SimpleNamespace(free=10**9)
     monkeypatch.setattr("mritk.images.decoded_size.shutil.disk_usage", lambda _: nearly_full)
     ended = run_toy("--seeds", 1, *options)
-    assert ended.code == 3
+    assert ended.code == 2
     assert "not enough space for 24.2 GB of decoded images (16384 px)" in ended.err
     assert "Traceback" not in ended.err
     assert list((own_home / "decoded").iterdir()) == []
