@@ -22,8 +22,8 @@ from mritk.images.shaping import without_equal_channels
 # in is still seen there, and what JPEG does to fine detail is not.
 SIDES = {2: 64, 3: 24}
 
-# Content is what differs from the background by this share of the largest difference.
-CONTENT = 0.15
+# Content is what differs from the background by this share of a large difference, a quantile.
+CONTENT, LARGE = 0.15, 0.98
 # Padding of another colour than the background is taken off in a turn of its own. The blurred edge
 # of the padding is left out of the second turn, which only counts if it takes off more than that.
 TURNS = 2
@@ -141,8 +141,8 @@ def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
     small = blurred(picture[None], side / 128)[0]
     small = small[(slice(edge, side - edge),) * len(box)]
     difference = np.abs(small - np.median(_frame(small)))
-    # The 98th percentile: a bright speck must not decide what counts as content.
-    level = CONTENT * np.percentile(difference, 98)
+    # Not the largest difference: a bright speck must not decide what counts as content.
+    level = CONTENT * quantile(difference, LARGE)
     if level <= 0:
         return box
     inner = []
@@ -152,6 +152,19 @@ def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
         scale = (last - first) / side
         inner.append((first + (low + edge) * scale, first + (high + edge) * scale))
     return tuple(inner)
+
+
+def quantile(values: np.ndarray, share: float) -> np.floating:
+    """Return what ``np.quantile`` does of all values, in a seventh of its time.
+
+    NumPy selects both neighbours of the place at once, for which it has no fast way.
+    """
+    place = (values.size - 1) * share
+    below = min(int(place), values.size - 2)
+    ordered = np.partition(values, below, axis=None)
+    low, high, part = ordered[below], ordered[below + 1 :].min(), place - below
+    # From the nearer of the two, as NumPy does.
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 def _frame(grid: np.ndarray) -> np.ndarray:

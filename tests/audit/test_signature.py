@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
 from mritk.audit.shrink import Shrinkable, halved
-from mritk.audit.signature import SIDES, content_box, coverage, signature
+from mritk.audit.signature import SIDES, content_box, coverage, quantile, signature
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
@@ -87,13 +87,21 @@ def test_an_image_that_is_all_content_comes_back_nearly_whole():
         assert last > 92
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98, 1.0])
+@pytest.mark.parametrize("shape", [(2,), (7, 9), (128, 128), (12, 12, 12)])
+def test_a_quantile_is_numpys(shape, share):
+    values = np.random.default_rng(0).normal(0, 50, shape).astype(np.float32)
+    assert quantile(values, share) == pytest.approx(np.quantile(values, share), rel=1e-6)
+    assert quantile(np.zeros(shape, np.float32), share) == 0
+
+
 def test_coverage_is_the_share_of_the_frame():
     picture = np.zeros((100, 100), np.uint8)
     picture[30:70, 40:60] = 200
     assert coverage(signature(picture, 2).box) == pytest.approx(0.08, abs=0.02)
 
 
-def test_volumes_are_signatureed_as_cubes():
+def test_the_small_pictures_of_volumes_are_cubes():
     volume = np.random.default_rng(0).random((12, 20, 16)).astype(np.float32)
     found = signature(volume, 3)
     assert found.whole.shape == found.content.shape == (SIDES[3],) * 3

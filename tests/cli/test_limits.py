@@ -6,12 +6,12 @@ import json
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from mritk.store.folder import ResultsFolder
 from mritk.study.forecast import Forecast
+from tests.liveness import is_alive
 from tests.trial_essence import essence
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -217,17 +217,10 @@ def test_a_trial_that_hangs_is_ended_three_times_and_stored_as_failed(troubled, 
     children = list(map(int, (tmp_path / "children").read_text().split()))
     assert len(children) == 3
     deadline = time.monotonic() + 30
-    while any(alive(child) for child in children):
+    while any(is_alive(child) for child in children):
         assert time.monotonic() < deadline, "a process of the trial outlives it"
         time.sleep(0.05)
     assert "1 trial is intact" in mritk("doctor", tmp_path / "results").out
     assert troubled("--seeds", 1).code == 0
     assert troubled("--seeds", 1, "-o", tmp_path / "whole").code == 0
     assert essence(tmp_path / "results") == essence(tmp_path / "whole")
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+
+from tests.liveness import is_alive
 
 PARENT = """
 import os, sys, time
@@ -53,7 +54,7 @@ def sleeping_run(tmp_path):
         pids = [int(wait_for(tmp_path / f"worker-{job}")) for job in (1, 2)]
         yield parent
         deadline = time.monotonic() + 30
-        while any(alive(pid) for pid in pids):
+        while any(is_alive(pid) for pid in pids):
             assert time.monotonic() < deadline, "a worker goes on without its parent"
             time.sleep(0.05)
 
@@ -78,7 +79,7 @@ def test_no_child_of_a_worker_outlives_a_run_that_is_killed(with_child, sleeping
     pids = [int(wait_for(tmp_path / f"child-{job}")) for job in (1, 2)]
     sleeping_run.kill()
     deadline = time.monotonic() + 30
-    while any(alive(pid) for pid in pids):
+    while any(is_alive(pid) for pid in pids):
         assert time.monotonic() < deadline, "a child goes on without its worker"
         time.sleep(0.05)
 
@@ -118,10 +119,3 @@ def wait_for(path):
         assert time.monotonic() < deadline, f"{path.name} never came"
         time.sleep(0.05)
     return path.read_text()
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

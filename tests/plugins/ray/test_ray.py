@@ -18,6 +18,7 @@ from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
 from mritk_ray.share import Share, share_of, tell_if_no_room
 from mritk_ray.watch import Watch
+from tests.liveness import is_alive
 from tests.plugins.ray.test_ray_machines import Sized
 from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
@@ -242,13 +243,6 @@ def test_what_hangs_is_ended_with_its_worker_and_tried_again(tmp_path, ray, by_v
     children = (tmp_path / "note.children").read_text().split()
     assert len(children) == 3
     wait_until(lambda: not any(map(is_alive, children)))
-
-
-def is_alive(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture
