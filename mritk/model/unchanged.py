@@ -31,6 +31,23 @@ def unchanged(network: nn.Module) -> Iterator[None]:
                 write(buffer, value)
 
 
+@contextmanager
+def same_contents(network: nn.Module) -> Iterator[None]:
+    """Put back what the lists and dictionaries hold that are attributes of modules."""
+    own = vars(nn.Module()).keys()
+    attributes = [vars(one).items() for one in _plain(network)]
+    held = [value for items in attributes for name, value in items if name not in own]
+    lists = [(one, list(one)) for one in held if isinstance(one, list)]
+    tables = [(one, dict(one)) for one in held if isinstance(one, dict)]
+    try:
+        yield
+    finally:
+        for listed, items_before in lists:
+            listed[:] = items_before
+        for table, before in tables:
+            put_back(table, before)
+
+
 def buffer_tables(network: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return the table of buffers of each module, and a copy that :func:`put_back` takes."""
     return [(one._buffers, dict(one._buffers)) for one in _plain(network)]

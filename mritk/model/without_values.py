@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from mritk.errors import one_line
 from mritk.model.traces import TracingMode
-from mritk.model.unchanged import unchanged
+from mritk.model.unchanged import same_contents, unchanged
 
 logger = logging.getLogger("mritk")
 
@@ -38,7 +38,7 @@ def follow(network: nn.Module, call: Call, work: Callable[[Call], T], *, compute
         return work(call)
     mode = TracingMode()
     try:
-        with unchanged(network), mode:
+        with same_contents(network), unchanged(network), mode:
             return work(_without_values(network, call))
     except Exception as error:
         logger.info("a pass cannot be followed without values: %s", one_line(error))

@@ -14,7 +14,8 @@ from mritk.model.without_values import follow
 
 pytestmark = pytest.mark.slow  # whoever holds a tensor is looked for among all that is there
 
-SHARED: dict[str, torch.Tensor] = {}
+SHARED: dict[str, object] = {}
+FOUND: torch.Tensor | None = None
 
 
 def places() -> torch.Tensor:
@@ -31,15 +32,36 @@ def both(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return places(), -places()
 
 
+class Finder:
+    """Keeps what it has found."""
+
+    found: torch.Tensor | None = None
+
+
+def finder():
+    """Keep what is found in a variable of a function around."""
+    found = None
+
+    def find():
+        nonlocal found
+        if found is None:
+            found = places()
+        return found
+
+    return find
+
+
 class Keeping(nn.Module):
     """Computes the places of its features once, and keeps them somewhere."""
 
     def __init__(self, where):
         super().__init__()
         self.layer, self.where = nn.Linear(3, 4), where
-        self.named, self.listed = {}, []
+        self.named, self.listed, self.slots = {}, [], [None]
+        self.finder, self.find = Finder(), finder()
 
-    def places(self):
+    def places(self):  # noqa: PLR0911, PLR0912 - the ways to keep something
+        global FOUND  # noqa: PLW0603
         if self.where == "a dictionary of its own":
             if "places" not in self.named:
                 self.named["places"] = places()
@@ -52,6 +74,29 @@ class Keeping(nn.Module):
             if "places" not in SHARED:
                 SHARED["places"] = places()
             return SHARED["places"]
+        if self.where == "a list in a dictionary of its file":
+            if "places" not in SHARED:
+                SHARED["places"] = [places(), -places()]
+            return sum(SHARED["places"], places())
+        if self.where == "a dictionary in a dictionary of its file":
+            if "places" not in SHARED:
+                SHARED["places"] = {"size": 4, "places": places()}
+            return SHARED["places"]["places"]
+        if self.where == "a list with a place for it":
+            if self.slots[0] is None:
+                self.slots[0] = places()
+            return self.slots[0]
+        if self.where == "a variable of its file":
+            if FOUND is None:
+                FOUND = places()
+            return FOUND
+        if self.where in ("an object", "a class"):
+            keeper = self.finder if self.where == "an object" else Finder
+            if keeper.found is None:
+                keeper.found = places()
+            return keeper.found
+        if self.where == "a variable of a function around":
+            return self.find()
         return remembered() if self.where == "lru_cache" else both("places")[0]
 
     def forward(self, batch):
@@ -69,6 +114,8 @@ class ByValue(Keeping):
 @pytest.fixture(autouse=True)
 def empty():
     """Let every test begin with empty caches."""
+    global FOUND  # noqa: PLW0603
+    FOUND = Finder.found = None
     SHARED.clear()
     remembered.cache_clear()
     both.cache_clear()
@@ -78,6 +125,13 @@ WHERE = [
     "a dictionary of its own",
     "a list of its own",
     "a dictionary of its file",
+    "a list in a dictionary of its file",
+    "a dictionary in a dictionary of its file",
+    "a list with a place for it",
+    "a variable of its file",
+    "an object",
+    "a class",
+    "a variable of a function around",
     "lru_cache",
     "tuples in a cache",
 ]
