@@ -249,13 +249,14 @@ def samples_of(item: str) -> set[str]:
     """
     parts = item.split(SAME)
     joined = (SAME.join(parts[at : at + n]) for at in range(len(parts)) for n in (1, 2, 3))
-    return {
-        one[: at.start()]
-        for one in joined
-        if one.endswith(")")
-        for at in re.finditer(r" \(", one)
-        if _closed(one[at.end() : -1])
-    }
+    found = set()
+    for one in joined:
+        if one.endswith(")"):
+            starts = list(re.finditer(r" \(", one))
+            # A label such as "1) tumour" closes more than it opens: then any may begin it.
+            closed = [at for at in starts if _closed(one[at.end() : -1])] or starts
+            found |= {one[: at.start()] for at in closed}
+    return found
 
 
 def _closed(text: str) -> bool:

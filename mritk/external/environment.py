@@ -137,8 +137,9 @@ def find_environment(text: str, *, offline: bool = False) -> Environment:
         return Container(kind, rest)
     if kind == "uv" and rest:
         # A comma also stands between two bounds of a version: numpy>=1.20,<2.
-        parts = re.split(r",(?!\s*[<>=!~])", rest)
-        return Uv(tuple(part.strip() for part in parts), offline=offline)
+        parts = [part.strip() for part in re.split(r",(?!\s*[<>=!~])", rest)]
+        if any(parts):
+            return Uv(tuple(filter(None, parts)), offline=offline)
     if kind == "python" and rest:
         return Interpreter(user_path(rest))
     if ("/" in text or "\\" in text) and not MISSPELT.match(text):

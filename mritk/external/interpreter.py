@@ -25,9 +25,10 @@ from mritk.files.user_path import user_path
 # Asked of the interpreter itself: all that a program finds, packages of the user too, but for what
 # lies in the folder where this is asked.
 FREEZE = """
-import json, platform, sys
-from importlib.metadata import distributions
+import sys
 sys.path[:] = filter(None, sys.path)
+import json, platform
+from importlib.metadata import distributions
 found = {}
 for one in distributions():
     said = one.metadata  # read and parsed anew each time that it is asked for
@@ -40,6 +41,10 @@ PYTHON = re.compile(r"python[\d.]*(\.exe)?")
 # Its options that take no value; the first word behind them is its script.
 FLAGS = re.compile(r"-[bBdEiIOPqRsSuvx]+")
 WINDOWS = sys.platform == "win32"
+# A requirement that is a path, with or without a name; no address such as git+https://…
+REQUIREMENT = re.compile(
+    r"(?!.*(?:://|\bfile:))(?P<name>[\w.\-\[\], ]+@ *)?(?P<path>[.~].*|[^/\\]*[/\\].*)"
+)
 
 
 class _OnThisDisk(Environment):
@@ -163,12 +168,18 @@ class Uv(_OnThisDisk):
 
 
 def _absolute(requirement: str) -> str:
-    """Return a requirement that any folder understands, also if it is a path."""
-    return str(user_path(requirement).absolute()) if requirement[:1] in ".~" else requirement
+    """Return a requirement that any folder understands, also if it is a path, as ``b @ ./b`` is."""
+    found = REQUIREMENT.fullmatch(requirement)
+    if found is None:
+        return requirement
+    return f"{found['name'] or ''}{user_path(found['path']).absolute()}"
 
 
 def _path_without_this_environment() -> str:
-    """Return PATH without mritk's programs: uv takes from there what its environment lacks."""
+    """Return PATH without mritk's programs: uv takes from there what its environment lacks.
+
+    Where mritk is beside the programs of the system, all of that folder stays.
+    """
     folders = os.environ.get("PATH", "").split(os.pathsep)
     if sys.prefix != sys.base_prefix:
         folders = [one for one in folders if Path(one) != Path(sys.executable).parent]

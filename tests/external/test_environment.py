@@ -35,11 +35,25 @@ def test_a_text_names_an_environment(text, kind):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "conda", "conda:own", "dcoker:team/entrant:1", "docker:", "uv:", "python:"]
+    "text", ["", "conda", "conda:own", "dcoker:team/entrant:1", "docker:", "uv:", "uv:,", "python:"]
 )
 def test_a_text_that_names_none_is_refused_with_the_forms(text):
     with pytest.raises(UsageError, match=r"names none; write here, python:PATH"):
         find_environment(text)
+
+
+def test_requirements_that_are_paths_hold_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mritk.external.interpreter.shutil.which", lambda name: name)
+    paths = ["./own", "own/", "own @ ./own", "own[gpu]@own/a.whl"]
+    others = ["own", "own>=1.2,<2", "git+https://host/own.git", "own @ git+https://host/own"]
+    named = {}
+    for one in (*paths, *others):
+        (*_, named[one], _end) = find_environment(f"uv:{one},").launch([], (), {}).command
+    assert [named[one] for one in others] == others
+    home = str(tmp_path)
+    wanted = [f"{home}/own", f"{home}/own", f"own @ {home}/own", f"own[gpu]@{home}/own/a.whl"]
+    assert [named[one] for one in paths] == wanted
 
 
 @pytest.mark.slow

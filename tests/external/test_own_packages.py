@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -72,7 +73,7 @@ def nearby(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("named", ["by path", "by a path from here"])
+@pytest.mark.parametrize("named", ["by path", "by a path from here", "by a folder from here"])
 def test_uv_gives_a_program_its_requirements_alone_wherever_it_runs(
     named, wheel, nearby, tmp_path, monkeypatch
 ):
@@ -81,6 +82,9 @@ def test_uv_gives_a_program_its_requirements_alone_wherever_it_runs(
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(nearby)
     requirement = wheel if named == "by path" else Path("..") / wheel.name
+    if named == "by a folder from here":
+        (nearby / "wheels").mkdir()
+        requirement = shutil.copy(wheel, "wheels")
     environment = find_environment(f"uv:{requirement}", offline=True)
     lock = environment.lock()
     assert lock["packages"] == {"own": "1.0"}
@@ -111,7 +115,11 @@ def test_packages_of_the_user_are_in_the_lock_of_an_interpreter_that_finds_them(
     assert environment.lock()["packages"]["mine"] == "1.0"
 
 
-def test_packages_that_lie_in_the_folder_of_the_run_are_in_no_lock(tmp_path, monkeypatch):
+@pytest.mark.parametrize("module", ["json", "email", "csv"])
+def test_what_lies_in_the_folder_of_the_run_is_neither_in_a_lock_nor_imported_for_it(
+    module, tmp_path, monkeypatch
+):
     install(tmp_path, "here")
+    (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')")
     monkeypatch.chdir(tmp_path)
     assert "here" not in find_environment("here").lock()["packages"]

@@ -74,6 +74,7 @@ def test_older_files_say_nothing(trial, make_record):
         ("scan (1) (glioma) = foo (none)", {"scan (1)", "foo"}, {"scan"}),
         ("dose = 1 (glioma) = foo (none)", {"dose = 1", "foo"}, {"dose", "1 (glioma)"}),
         ("s1 (glioma (low)) = s2 (b = c)", {"s1", "s2"}, {"s1 (glioma", "c)"}),
+        ("s1 (0) normal) = s2 (1) tumour)", {"s1", "s2"}, {"s1 (0)", "s2 (1)"}),
     ],
 )
 def test_ids_are_what_stands_before_a_label_whatever_signs_they_hold(item, names, none):
