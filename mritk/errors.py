@@ -132,17 +132,18 @@ def one_line(said: BaseException | str) -> str:
     return words if words or isinstance(said, str) else type(said).__name__
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException, *, stated: bool = False) -> Iterator[BaseException]:
     """Yield an error and those behind it, each once: ``raise error from error`` is a circle.
 
-    ``from None`` hides the ones before from people, not from whoever asks here.
+    ``from None`` hides the ones before from people, not from whoever asks here. With ``stated``,
+    only those count that ``from`` names: others may have been dealt with.
     """
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
         seen.add(id(found))
         yield found
-        found = found.__cause__ or found.__context__
+        found = found.__cause__ or (None if stated else found.__context__)
 
 
 def import_extra(name: str, what: str, extra: str) -> ModuleType:

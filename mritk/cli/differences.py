@@ -20,7 +20,7 @@ from mritk.cli.analysis_options import (
 )
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
-from mritk.cli.tell import echo, echo_json, say
+from mritk.cli.tell import echo, echo_data, echo_json, say
 from mritk.cli.terminal import format_option, require_one_style, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
 
@@ -229,7 +229,7 @@ def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
     if style == "json":
         echo_json({"across": "datasets", "tables": data})
     elif style == "csv":
-        echo(csv_of(data))
+        echo_data(csv_of(data))
     else:
         echo("\n\n".join(across_text(one, style, width) for one in found))
     return ExitCode.OK
@@ -250,7 +250,7 @@ def _print_pairs(board: Leaderboard, options: dict[str, Any]) -> int:
         data = [differences_as_data(one) for one in found]
         echo_json({"tables": data, "refused": refused})
     elif found and style == "csv":
-        echo(csv_of([differences_as_data(one) for one in found]))
+        echo_data(csv_of([differences_as_data(one) for one in found]))
     elif found:
         echo("\n\n".join(differences_text(one, style, width) for one in found))
     for message in refused:

@@ -24,7 +24,7 @@ from mritk.cli.analysis_options import (
 from mritk.cli.app import App, UserPath, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
 from mritk.cli.paired_folders import paired_folders
-from mritk.cli.tell import echo, echo_json, say
+from mritk.cli.tell import echo, echo_data, echo_json, say
 from mritk.cli.terminal import format_option, require_one_style, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.text.listed import listed
@@ -262,6 +262,8 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
             output.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+    elif options["style"] == "csv":
+        echo_data(text)
     else:
         echo(text)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
-from mritk.cli.tell import echo, echo_json, say
+from mritk.cli.tell import echo, echo_data, echo_json, say
 from mritk.cli.terminal import require_one_format
 from mritk.errors import ExitCode, HookError
 
@@ -69,7 +69,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
         writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        echo(table.getvalue(), end="")
+        echo_data(table.getvalue(), end="")
     else:
         echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
     return HookError.exit_code if failures else exit_code_of(found)

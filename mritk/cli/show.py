@@ -14,7 +14,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
-from mritk.cli.tell import echo, echo_json
+from mritk.cli.tell import echo, echo_data, echo_json
 from mritk.cli.terminal import require_one_format
 from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.text.listed import many
@@ -53,7 +53,7 @@ def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> Non
 
     require_one_format({"--json": as_json, "--toml": as_toml})
     if as_toml:
-        echo(_toml(app.registry, name))
+        echo_data(_toml(app.registry, name))
         return
     record = trial_or_none(name, folder)
     found = _record(app.registry, name, folder) if record is None else _describe_trial(record)
@@ -74,7 +74,7 @@ def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> Non
         echo(f"\n{history_table(history)}")
     if protocol is not None:
         echo(f"# protocol {name}, fingerprint {protocol['fingerprint']}")
-        echo(_toml(app.registry, name))
+        echo_data(_toml(app.registry, name))
 
 
 def _toml(registry: Registry, name: str) -> str:

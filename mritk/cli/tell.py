@@ -72,6 +72,12 @@ def echo(text: object, *, end: str = "\n") -> None:
     click.echo(visible(str(text)) + end, file=output(), nl=False)
 
 
+def echo_data(text: str, *, end: str = "\n") -> None:
+    """Print CSV or TOML: names keep their characters, as escapes where the output lacks them."""
+    encoding = getattr(output(), "encoding", None) or "utf-8"
+    echo(text.encode(encoding, "backslashreplace").decode(encoding), end=end)
+
+
 def echo_json(data: object, default: Callable[[Any], str] | None = None) -> None:
     """Print a result for the next program on stdout."""
     import json

@@ -29,6 +29,17 @@ BLOCK = 1 << 18
 
 # A whole SHA-256, or its first digits where a publisher states no more.
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
+# Refusals that pass: what is here already is worth another try later.
+PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
@@ -157,6 +168,8 @@ def _go_on(wanted: _Wanted) -> bool:
                     _receive(response, wanted, start, total)
                     return start > 0
         except HTTPError as error:
+            if error.code in PASSING:
+                raise
             # Nothing stands behind what is here: the part is whole, or no part of this file.
             is_end = error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             if is_end and sha256_of(wanted.part).startswith(wanted.sha256):

@@ -53,8 +53,10 @@ def refusal_of_disk(error: BaseException, what: str, home: Path | None = None) -
         what: What to call the file if the system does not say which.
         home: The folder of ``MRITK_HOME``, if that is where the code is meant to write.
     """
+    stated = {id(one) for one in causes(error, stated=True)}
     for cause in causes(error):
-        if not isinstance(cause, OSError):
+        # Who handles a file that may not be written goes on without it, and may fail by itself.
+        if not isinstance(cause, OSError) or (id(cause) not in stated and cause.errno not in FULL):
             continue
         named = isinstance(cause.filename, (str, Path))
         path = Path(cause.filename) if named else home or Path()

@@ -52,7 +52,7 @@ def test_only_what_is_lacking_is_replaced(of_encoding, name, shown):
 
 @pytest.mark.slow
 def test_a_leaderboard_on_an_ascii_terminal_and_in_a_file(tmp_path, make_record):
-    ResultsFolder(tmp_path).write(make_record())
+    ResultsFolder(tmp_path).write(make_record(backbone="T1–T2"))
     file = tmp_path / "board.md"
     environ = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
 
@@ -63,5 +63,6 @@ def test_a_leaderboard_on_an_ascii_terminal_and_in_a_file(tmp_path, make_record)
     table = [line for line in leaderboard().splitlines() if line.startswith("|")]
     assert len({len(line) for line in table}) == 1
     assert " ^ " in table[0]
+    assert "T1\\u2013T2" in leaderboard("--format", "csv"), "T1-T2 may be another"
     leaderboard("-o", file)
     assert " ↑ " in file.read_text(encoding="utf-8")

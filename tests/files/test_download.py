@@ -126,6 +126,17 @@ def test_a_server_that_refuses_ranges_is_asked_for_the_whole_file(fetch, site, s
     assert site.asked == ["", "bytes=300000-", ""]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_refusal_that_passes_leaves_what_came_before(fetch, site, path, status):
+    site.cuts, site.refusal = [300_000], status
+    with pytest.raises(Unavailable, match=str(status)):
+        fetch()
+    assert site.asked == ["", "bytes=300000-"]
+    assert path.with_name("net.bin.part").read_bytes() == CONTENT[:300_000]
+    site.refusal = 0
+    assert fetch().read_bytes() == CONTENT
+
+
 def test_a_file_that_is_gone_is_told_as_such_and_its_part_kept(fetch, site, path):
     path.parent.mkdir()
     path.with_name("net.bin.part").write_bytes(CONTENT[:7])

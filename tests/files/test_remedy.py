@@ -104,6 +104,17 @@ def test_other_errors_are_not_of_the_disk(tmp_path, error):
     assert refusal_of_disk(behind(error), "the masks", tmp_path) == ""
 
 
+@pytest.mark.parametrize(("number", "is_told"), [(errno.EROFS, False), (errno.ENOSPC, True)])
+def test_what_was_dealt_with_is_not_why_another_error_comes_unless_no_file_fits(number, is_told):
+    try:
+        try:
+            raise OSError(number, "refused", "index")
+        except OSError:
+            {}["an index that could not be written"]
+    except KeyError as error:
+        assert bool(refusal_of_disk(error, "the masks")) is is_told
+
+
 @pytest.mark.parametrize(("path", "is_told"), [("home/a", True), ("elsewhere/a", False)])
 def test_rights_are_nobodys_mistake_in_the_folder_of_mritk(tmp_path, path, is_told):
     error = PermissionError(errno.EACCES, "refused", str(tmp_path / path))
