@@ -42,11 +42,10 @@ class TracingMode(FakeTensorMode):
 
         To be called when the pass has ended and nobody handles an exception of it.
         """
-        if not self._living():
-            return
-        gc.unfreeze()  # or what was there before is not looked at
-        gc.collect()
+        if self._living():
+            gc.collect()
         if living := self._living():
+            gc.unfreeze()  # or what was there before is not looked at
             _forget(living)
         del living
         self._made = [one for one in self._made if one() is not None]

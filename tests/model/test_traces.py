@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from functools import cache, lru_cache
 
 import pytest
@@ -162,3 +163,23 @@ def test_what_caches_hold_beside_it_stays():
     follow(network, network, lambda call: call(torch.rand(2, 3)), compute=False)
     assert list(network.named) == ["scale"]
     assert network.named["scale"] is kept
+
+
+class Circular(nn.Linear):
+    """Leaves a circle behind, which nobody can reach."""
+
+    def forward(self, batch):
+        circle = [places()]
+        circle.append(circle)
+        return super().forward(batch) + circle[0]
+
+
+def test_what_is_frozen_stays_so_if_no_cache_holds_anything():
+    """Or each later search for garbage looks at all that the program imported."""
+    gc.freeze()
+    try:
+        network = Circular(3, 4)
+        follow(network, network, lambda call: call(torch.rand(2, 3)).shape, compute=False)
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
