@@ -6,10 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 logger = logging.getLogger("mritk")
 
@@ -32,9 +28,10 @@ def locked(
         wait: Wait until the lock is released, so the result is never False.
         patience: Seconds before the message; None: 1.5.
     """
-    from filelock import Timeout
+    from filelock import FileLock, Timeout
 
-    held = _of_the_system(lock)
+    # A lock that ends with its process, not a mark in a file that would outlive it.
+    held = FileLock(lock, fallback_to_soft=False)
     try:
         held.acquire(timeout=PATIENCE_S if patience is None else patience)
     except Timeout:
@@ -50,13 +47,3 @@ def locked(
         yield True
     finally:
         held.release()
-
-
-def _of_the_system(lock: Path) -> BaseFileLock:
-    """Return a lock that ends with its process, not a mark in a file that would outlive it."""
-    from filelock import FileLock
-
-    try:
-        return FileLock(lock, fallback_to_soft=False)
-    except TypeError:  # an older filelock
-        return FileLock(lock)
