@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import timm
@@ -52,9 +52,17 @@ def build(model: str) -> nn.Module:
 
 
 def skeleton(model: str, build: Callable[[], nn.Module] | None = None) -> nn.Module:
-    """Return the same network without values, on torch's ``meta`` device: names and shapes."""
-    with torch.device("meta"), _WithoutValues():
-        return build() if build else timm.create_model(model, pretrained=False, num_classes=0)
+    """Return the same network without values, on torch's ``meta`` device: names and shapes.
+
+    One whose shapes depend on values, as those of RegNets did in timm 1.0.21, has values.
+    """
+    make = build or partial(timm.create_model, model, pretrained=False, num_classes=0)
+    try:
+        with torch.device("meta"), _WithoutValues():
+            return make()
+    except RuntimeError:
+        with torch.random.fork_rng(devices=()):
+            return make()
 
 
 @cache

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
 
 import mritk_timm
 from mritk import Architecture, Weights
@@ -101,6 +102,25 @@ def test_a_skeleton_is_the_network_without_values_and_draws_nothing(model: str) 
         for tensors in (found, build(model).state_dict(keep_vars=True))
     ]
     assert facts[0] == facts[1]
+
+
+def test_a_network_that_computes_its_widths_has_a_skeleton_too_and_draws_nothing() -> None:
+    """As RegNets do in timm 1.0.21; no value can be asked on torch's ``meta`` device."""
+
+    def computing() -> nn.Module:
+        return nn.Linear(3, int(torch.linspace(8, 16, 3).max()))
+
+    before = torch.get_rng_state()
+    assert skeleton("computing", computing).state_dict()["weight"].shape == (16, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_fails_with_values_too_says_why() -> None:
+    def failing() -> nn.Module:
+        raise RuntimeError("no such width")
+
+    with pytest.raises(RuntimeError, match="no such width"):
+        skeleton("failing", failing)
 
 
 @pytest.mark.slow
