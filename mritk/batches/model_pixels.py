@@ -11,11 +11,13 @@ from mritk.errors import UsageError
 from mritk.files.workspace import Workspace
 from mritk.images.preprocessing import Preprocessing
 from mritk.images.subset import Subset
+from mritk.machine.usual_state import usual_torch
 from mritk.model.model_file import TrainedModel
 from mritk.protocol.stored import StoredProtocol
 from mritk.text.listed import listed
 
 
+@usual_torch()
 def pixels_for(
     model: TrainedModel, samples: Samples, workspace: Workspace | None = None
 ) -> torch.Tensor:

@@ -40,14 +40,18 @@ class WarmUp:
         self._thread: Thread | None = None
 
     def start(self, backbones: Iterable[Backbone]) -> None:
-        """Import, and build one network of each plugin for the libraries that it imports.
+        """Import, and build one network of each plugin of mritk for the libraries that it imports.
 
-        Once is enough: later calls do nothing.
+        Those of others may change what the whole process has, such as its working folder, while
+        data are read. Once is enough: later calls do nothing.
         """
+        from mritk.files.code_state import OWN_DISTRIBUTION
+
         if self._thread is not None:
             return
-        architectures = {b.architecture.origin.plugin: b.architecture for b in backbones}
-        builders = [architecture.build for architecture in architectures.values()]
+        own = (b.architecture for b in backbones)
+        own = (one for one in own if one.origin.distribution == OWN_DISTRIBUTION)
+        builders = {one.origin.plugin: one.build for one in own}.values()
         self._thread = Thread(target=_work, args=(builders,), name=NAME, daemon=True)
         self._thread.start()
 

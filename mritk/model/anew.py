@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mritk.errors import MritkError
+from mritk.machine.usual_state import same_folder
 from mritk.records import Architecture
 
 Address = tuple[str, int]
@@ -35,7 +36,8 @@ def build_anew(architecture: Architecture) -> nn.Module:
         MritkError: It has a layer or parameter of an earlier network, or holds a buffer of one in
             an attribute, too.
     """
-    network = architecture.build()
+    with same_folder():
+        network = architecture.build()
     with _lock:
         parameters, buffers = _living(_memory), _living(_buffers)
         constants = {id(buffer) for buffer in network.buffers()}

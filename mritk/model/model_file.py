@@ -20,6 +20,7 @@ from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
 from mritk.images.input_contract import InputContract
+from mritk.machine.usual_state import usual_torch
 from mritk.model.anew import build_anew
 from mritk.model.contract import Normalise
 from mritk.model.head_layout import build_described_head, describe_head
@@ -150,6 +151,7 @@ def untrained_network(architecture: Architecture, metadata: Mapping[str, str]) -
     return network
 
 
+@usual_torch()
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:
     """Build the network of a stored or exported model and load its weights, with verification.
 

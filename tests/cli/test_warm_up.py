@@ -13,8 +13,8 @@ from mritk.cli.warm_up import WarmUp
 from mritk.records import Origin
 
 
-def backbone(name, build, plugin="one"):
-    return Backbone(Architecture(name, build, origin=Origin(plugin)))
+def backbone(name, build, plugin="one", distribution="mritk-bench"):
+    return Backbone(Architecture(name, build, origin=Origin(plugin, distribution)))
 
 
 def test_one_network_of_each_plugin_is_built_in_a_thread_of_its_own():
@@ -33,6 +33,16 @@ def test_one_network_of_each_plugin_is_built_in_a_thread_of_its_own():
     )
     warm_up.wait()
     assert built == [("b", "warm-up"), ("c", "warm-up")]
+
+
+@pytest.mark.parametrize("distribution", ["", "toy.py", "mritk-toy"])
+def test_networks_of_others_are_not_built_while_data_are_read(distribution):
+    """Their code may enter another folder, to which relative paths of data would then refer."""
+    built = []
+    warm_up = WarmUp()
+    warm_up.start([backbone("a", lambda: built.append(1), distribution=distribution)])
+    warm_up.wait()
+    assert built == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""What a plugin sets for the whole process is gone when the next trial begins."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from functools import partial
+
+import pytest
+import torch
+
+from mritk.machine.usual_state import same_folder, usual_torch
+from mritk.store.folder import ResultsFolder
+from tests.trial_essence import essence
+
+SETTING = """
+import os
+import torch
+from mritk import Architecture, InputContract, hookimpl
+from toy import build_tiny
+
+
+def build():
+    {line}
+    return build_tiny()
+
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture("a_first", build, InputContract(32, (0.5,) * 3, (0.5,) * 3), summary="x")
+"""
+
+LINES = {
+    "dtype": "torch.set_default_dtype(torch.float64)",
+    "device": "torch.set_default_device('meta')",
+    "gradients": "torch.set_grad_enabled(False)",
+    "folder": "os.chdir('/')",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_the_next_trial_is_the_same_as_alone(run_toy, toy, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(toy.parent)
+    (tmp_path / "first.py").write_text(SETTING.format(line=line))
+    run_toy("-p", "first.py", "-b", "a_first", "--seeds", 1, "-o", "both")
+    assert run_toy("--seeds", 1, "-o", "alone").code == 0
+    name = next(ResultsFolder(tmp_path / "alone").trials()).id
+    both, alone = essence(tmp_path / "both"), essence(tmp_path / "alone")
+    assert len(both) == 2
+    assert both[name] == alone[name]
+
+
+@pytest.fixture
+def float64_on_meta():
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+@pytest.mark.usefixtures("float64_on_meta")
+def test_the_state_around_is_restored():
+    @usual_torch()
+    def made():
+        layer = torch.nn.Linear(2, 2)
+        torch.set_default_dtype(torch.float16)
+        torch.set_grad_enabled(False)
+        return layer.weight
+
+    meta = partial(torch.device, "meta")
+    for context in (torch.no_grad, torch.inference_mode, torch.enable_grad, meta):
+        with context():
+            before = torch.is_grad_enabled()
+            weight = made()
+            assert (weight.dtype, weight.device.type) == (torch.float32, "cpu")
+            assert not weight.is_inference()
+            assert torch.is_grad_enabled() is before
+        assert torch.get_default_dtype() is torch.float64
+        assert torch.get_default_device().type == "meta"
+
+
+def test_a_folder_that_has_gone_is_no_error(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with same_folder():
+        os.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("around", [nullcontext, partial(torch.device, "meta")])
+def test_a_default_device_that_is_set_inside_ends_there(around):
+    with around():
+        before = torch.get_default_device()
+        with usual_torch():
+            torch.set_default_device("meta")
+        assert torch.get_default_device() == before
+    assert torch.get_default_device().type == "cpu"
+    assert torch.zeros(1).device.type == "cpu"
