@@ -22,15 +22,17 @@ def pixels_of(array: np.ndarray, spatial_dims: int) -> np.ndarray:
     """Return an image (H, W) or (H, W, 3), or a volume (D, H, W), as uint8 or float32.
 
     Raises:
-        DataError: The array is of a wrong dtype, range or shape.
+        DataError: The array is empty, or of a wrong dtype, range or shape.
     """
+    if not array.size:
+        raise DataError(f"is empty: shape {array.shape}")
     if array.dtype != np.uint8:
         if not np.issubdtype(array.dtype, np.floating):
             raise DataError(f"has dtype {array.dtype}; expected uint8, or floats in [0, 1]")
         array = np.asarray(array, dtype=np.float32)
         if not np.isfinite(array).all():
             raise DataError("contains NaN or infinite values")
-        if array.size and (array.min() < 0 or array.max() > 1):
+        if array.min() < 0 or array.max() > 1:
             raise DataError(f"has values from {array.min():g} to {array.max():g}, not in [0, 1]")
     if spatial_dims == 2:
         if array.ndim != 2 and array.shape[2:] != (3,):

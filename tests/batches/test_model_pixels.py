@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
-from mritk import Samples, Unlabelled, UsageError, Workspace
+from mritk import DataError, Samples, Unlabelled, UsageError, Workspace
 from mritk.batches.model_pixels import pixels_for
 from mritk.cli.main import main
 from mritk.model.model_file import load_model
@@ -77,6 +79,10 @@ SIZES = {
 CHANGED = "\n[preprocessing]\ngrey = true\nblur = 1.5\n"
 
 
+def file_of(folder, record):
+    return folder / "results" / "models" / f"{record.id}.safetensors"
+
+
 @pytest.fixture
 def model(tmp_path, fast_protocol, monkeypatch):
     """Train once on a dataset; return the model, its record, and the samples."""
@@ -91,9 +97,8 @@ def model(tmp_path, fast_protocol, monkeypatch):
         assert main([str(word) for word in words]) == 0
         (record,) = ResultsFolder(tmp_path / "results").trials()
         registry = Registry.load()
-        file = tmp_path / "results" / "models" / f"{record.id}.safetensors"
         samples = registry.dataset(dataset).open(Workspace.from_environment())
-        return load_model(file, registry.backbone), record, samples
+        return load_model(file_of(tmp_path, record), registry.backbone), record, samples
 
     return train
 
@@ -143,4 +148,27 @@ def test_samples_of_another_kind_are_refused(model):
         told = "takes the channels grey or RGB, and these samples have t1"
         with pytest.raises(UsageError, match=told):
             pixels_for(trained, other)
+    for empty in ((0, 8), (8, 0, 3)):
+        none = Samples(["a"], np.zeros(1), Unlabelled(), lambda i, s=empty: np.zeros(s))
+        with pytest.raises(DataError, match=re.escape(f"a (is empty: shape {empty})")):
+            pixels_for(trained, none)
     assert len(pixels_for(trained, samples.only([3, 1]))) == 2
+
+
+@pytest.mark.slow
+def test_defaults_of_torch_change_neither_pixels_nor_model(model, tmp_path):
+    trained, record, samples = model("flat", "colours", "bicubic", CHANGED)
+    samples = samples.only([3, 1])
+    pixels = pixels_for(trained, samples)
+    logits = trained(pixels)
+    try:
+        torch.set_default_dtype(torch.bfloat16)
+        torch.set_default_device("meta")
+        with torch.inference_mode():
+            again = load_model(file_of(tmp_path, record), Registry.load().backbone)
+        assert torch.equal(pixels_for(again, samples), pixels)
+        assert not any(p.is_inference() for p in again.network.parameters())
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert torch.equal(again(pixels), logits)
