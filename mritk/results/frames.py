@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mritk.errors import import_extra
+from mritk.errors import UsageError, import_extra
 from mritk.evaluate.metric import Metric
-from mritk.evaluate.metrics import metrics_of
+from mritk.evaluate.metrics import all_metrics, metrics_of
 from mritk.files.user_path import user_path
 from mritk.store.folder import ResultsFolder
 from mritk.store.record import TrialRecord
@@ -68,7 +68,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
 
     Args:
         folder: The results folder, such as ``mritk-results``.
-        metrics: Additional metrics, such as those of a plugin.
+        metrics: Additional metrics; those of ``Registry.load().metrics()`` check their values.
 
     Returns:
         The frames ``trials`` and ``predictions``. A damaged or unreadable file is skipped
@@ -76,7 +76,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
 
     Raises:
         Unavailable: pandas is not installed.
-        UsageError: There is no such folder.
+        UsageError: There is no such folder, or a metric has the name of another column.
 
     Example:
         trials, predictions = mritk.read_results("mritk-results")
@@ -84,6 +84,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         trials.groupby([*table, "backbone"])["balanced_accuracy"].agg(["mean", "std"])
     """
     pandas = import_extra("pandas", "read_results needs pandas", extra="pandas")
+    _require_own_names(metrics)
     results = ResultsFolder(user_path(folder))
     results.require_there()
     rows: list[dict[str, Any]] = []
@@ -100,6 +101,14 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         frames = [_empty("trial", *IDENTITY, *OF_SAMPLES, *TOLD)]
     predictions = pandas.concat(frames, ignore_index=True)
     return StoredResults(trials, _of_one_type(predictions))
+
+
+def _require_own_names(metrics: Sequence[Metric]) -> None:
+    taken = {"trial", *IDENTITY, *OF_TRIALS, *all_metrics()}
+    for metric in metrics:
+        if metric.name in taken or metric.name.startswith("cost."):
+            raise UsageError(f"another column is called {metric.name}; rename this metric")
+        taken.add(metric.name)
 
 
 def _empty(*names: str) -> pd.DataFrame:

@@ -120,6 +120,16 @@ def test_metrics_of_a_plugin_are_columns_too(folder):
     assert trials["worst"].notna().sum() == 2
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["seed", "fold", "backbone", "trial", "balanced_accuracy", "status", "cost.train_s", "ours"],
+)
+def test_a_metric_that_would_overwrite_another_column_is_refused(folder, name):
+    metrics = [Metric(one, one, None, lambda *_: 0.0) for one in ("ours", name)]
+    with pytest.raises(UsageError, match=f"another column is called {name}"):
+        mritk.read_results(folder.path, metrics)
+
+
 def as_other_task(record, task, target, score, cases=()):
     """Turn a trial into one of another task; a part has as many targets and scores as samples."""
     record.task = task
