@@ -25,6 +25,46 @@ def texts(
     return found
 
 
+def target_column(column: object) -> np.ndarray:
+    """Return the targets as a column that a task may look at: their own numbers, and no others.
+
+    NumPy turns times into numbers of days, or of nanoseconds, and drops imaginary parts.
+    """
+    given = np.asarray(column)
+    if given.ndim != 1:
+        raise DataError(f"targets have shape {given.shape}; expected one per sample")
+    kinds = {given.dtype.kind} | {
+        one.dtype.kind for one in given if given.dtype == object and isinstance(one, np.generic)
+    }
+    if kinds & set("mMc"):
+        raise DataError(f"targets must be numbers, without a unit; got {given[0]!r}")
+    return given
+
+
+def positions_of(rows: object, count: int) -> np.ndarray:
+    """Return which of ``count`` samples ``rows`` are, int64: positions, or a mask as such."""
+    given = np.asarray(rows)
+    if given.dtype == object and given.size and all(map(_is_truth, given.flat)):
+        given = given.astype(bool)  # such as a column of pandas that was made of objects
+    if given.dtype == bool and given.shape != (count,):
+        raise DataError(
+            f"a mask of shape {given.shape} does not say which of {count} samples to keep; "
+            "give one truth value for each"
+        )
+    if given.dtype == bool:
+        return np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise DataError(
+            f"rows must be positions of samples or one truth value for each; got {given.dtype} "
+            f"of shape {given.shape}"
+        )
+    return given.astype(np.int64)
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
 def channels_of(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
     """Return the names of channels."""
     if isinstance(names, str) or len(set(names)) < len(names) or not all(names):

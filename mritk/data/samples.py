@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mritk.data.columns import channels_of, covariate, require_one_form, spacing_of, texts
+from mritk.data.columns import (
+    channels_of,
+    covariate,
+    positions_of,
+    require_one_form,
+    spacing_of,
+    target_column,
+    texts,
+)
 from mritk.errors import DataError, one_line
 from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
@@ -135,9 +143,7 @@ class Samples:
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
-        given = np.asarray(self.targets)
-        if given.ndim != 1:
-            raise DataError(f"targets have shape {given.shape}; expected one per sample")
+        given = target_column(self.targets)
         if not all(texts("covariates", tuple(self.covariates))):
             raise DataError("a covariate has no name; give its column a title")
         covariates = {name: covariate(name, c) for name, c in self.covariates.items()}
@@ -199,15 +205,9 @@ class Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values).
 
         Raises:
-            DataError: A mask is not of N truth values.
+            DataError: A mask is not of N truth values, or positions are no whole numbers.
         """
-        given = np.asarray(rows)
-        if given.dtype == bool and given.shape != (len(self),):
-            raise DataError(
-                f"a mask of shape {given.shape} does not say which of {len(self)} samples to keep; "
-                "give one truth value for each"
-            )
-        positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
+        positions = positions_of(rows, len(self))
         at = positions.tolist()
         functions = {name: _at(at, getattr(self, name)) for name in OF_ONE_SAMPLE}
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ def _samples(rows: Any, y: Any = None, groups: Sequence[Any] | None = None) -> S
     if y is None:
         raise DataError("stratified folds need the classes: pass y")
     targets = np.asarray(y)
+    if targets.dtype == object and _are_floats(targets):
+        targets = targets.astype(np.float64)
     if targets.ndim != 1:
         raise DataError(f"y has shape {targets.shape}; give one class or value for each sample")
     shape = getattr(rows, "shape", None)  # sparse matrices have no length
@@ -126,6 +129,12 @@ def _samples(rows: Any, y: Any = None, groups: Sequence[Any] | None = None) -> S
         raise DataError(f"y has no classes that can be told apart: {error}") from error
     task = Classification(tuple(map(str, classes)))
     return Samples(ids, indices, task, read, None, patients=patients)
+
+
+def _are_floats(values: np.ndarray) -> bool:
+    """Tell whether a column of objects, as pandas and lists may hold them, is of real numbers."""
+    numbers = all(isinstance(one, Real) and not isinstance(one, bool | np.bool_) for one in values)
+    return numbers and any(not isinstance(one, Integral) for one in values)
 
 
 def _patients(groups: Sequence[Any]) -> Sequence[str]:

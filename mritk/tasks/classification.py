@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mritk.errors import DataError
-from mritk.tasks.task import Task
+from mritk.tasks.task import Task, names_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Classification(Task):
     classes: tuple[str, ...]
     kind: ClassVar[str] = "classification"
     shared: ClassVar[str] = "class proportions"
+
+    def __post_init__(self) -> None:
+        """Refuse classes that are no names: ``"ab"`` is not the classes a and b."""
+        object.__setattr__(self, "classes", names_of("classes", self.classes))
 
     @property
     def outputs(self) -> int:

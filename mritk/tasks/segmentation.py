@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mritk.errors import DataError
-from mritk.tasks.task import Task
+from mritk.tasks.task import Task, names_of
 
 LARGEST_LABEL = 255
 MEASURES = ("dice", "hd95")
@@ -36,6 +36,7 @@ class Segmentation(Task):
 
     def __post_init__(self) -> None:
         """Refuse labels and regions that name nothing, or one thing twice."""
+        object.__setattr__(self, "labels", names_of("labels", self.labels))
         if not 2 <= len(self.labels) <= LARGEST_LABEL + 1 or len(set(self.labels)) < len(
             self.labels
         ):
@@ -43,7 +44,7 @@ class Segmentation(Task):
                 "a segmentation needs 2 to 256 unique labels, the first of which is background; "
                 f"got {', '.join(self.labels) or 'none'}"
             )
-        regions = {name: tuple(of) for name, of in self.regions.items()}
+        regions = {name: names_of(f"region {name}", of) for name, of in self.regions.items()}
         for name, members in regions.items():
             if not members or not set(members) <= set(self.labels[1:]):
                 raise DataError(
@@ -51,7 +52,6 @@ class Segmentation(Task):
                     f"got {', '.join(members) or 'none'}"
                 )
         regions = regions or {name: (name,) for name in self.labels[1:]}
-        object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "regions", MappingProxyType(regions))
 
     def __hash__(self) -> int:

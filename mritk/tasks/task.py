@@ -8,10 +8,12 @@ on a kind. What exists for classes only, such as a confusion matrix, asks for ``
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+
+from mritk.errors import DataError
 
 
 class Task(ABC):
@@ -131,3 +133,16 @@ def told_apart(tasks: Mapping[str, Task]) -> dict[str, str]:
         name: f"{text} ({identity[name]})" if identity[name] else text
         for name, text in held.items()
     }
+
+
+def names_of(what: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a task's ``what``, such as its classes.
+
+    Raises:
+        DataError: They are one text, or something else than texts.
+    """
+    names = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        shown = given if isinstance(given, str) else names
+        raise DataError(f"{what} must be a tuple of names, such as ('0', '1'); got {shown!r}")
+    return tuple(map(str, names))

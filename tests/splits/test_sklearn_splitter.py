@@ -91,9 +91,22 @@ def test_copies_stay_on_one_side(cohort):
 def test_targets_of_a_regression_are_spread_by_quantile(cohort):
     features, _, patients = cohort
     ages = np.repeat(np.linspace(20, 80, 60), 2)
-    for _, test in FoldSplitter().split(features, ages, patients):
+    mixed = [int(age) if age == 20 else age for age in ages]
+    divided = list(FoldSplitter().split(features, ages, patients))
+    for _, test in divided:
         assert ages[test].min() < 35
         assert ages[test].max() > 65
+    for other in (ages.astype(object), pd.Series(mixed, dtype=object), pd.array(ages, "Float64")):
+        again = FoldSplitter().split(features, other, patients)
+        np.testing.assert_equal(list(again), divided)
+
+
+def test_whole_numbers_and_truth_values_are_classes_in_a_column_of_any_type(cohort):
+    features, _, patients = cohort
+    for labels in (np.arange(120) // 2 % 3, np.arange(120) // 2 % 2 == 1):
+        expected = list(FoldSplitter().split(features, labels, patients))
+        found = FoldSplitter().split(features, labels.astype(object), patients)
+        np.testing.assert_equal(list(found), expected)
 
 
 def test_test_rows_never_train_even_where_validation_is_the_test_part(cohort):

@@ -56,6 +56,24 @@ def test_labels_and_regions_that_name_nothing_are_refused(labels, regions, messa
         mritk.Segmentation(labels, regions)
 
 
+@pytest.mark.parametrize("names", ["ab", (0, 1), np.array([0, 1]), ("a", None), ("a", b"b")])
+@pytest.mark.parametrize(
+    "task",
+    [mritk.Classification, mritk.Segmentation, lambda n: mritk.Segmentation(("0", "1"), {"WT": n})],
+)
+def test_names_that_are_no_texts_are_refused(task, names):
+    with pytest.raises(DataError, match="must be a tuple of names"):
+        task(names)
+
+
+@pytest.mark.parametrize("names", [["a", "b"], np.array(["a", "b"]), iter("ab")])
+def test_names_in_any_sequence_are_those_of_a_tuple(names):
+    task = mritk.Classification(names)
+    assert task == mritk.Classification(("a", "b"))
+    assert hash(task) == hash(mritk.Classification(("a", "b")))
+    assert json.dumps(task.as_dict()) == '{"kind": "classification", "classes": ["a", "b"]}'
+
+
 def volumes(**columns) -> mritk.Samples:
     """Two cases with label maps."""
     given = {
