@@ -20,7 +20,7 @@ from mritk.execute.trial_record import Found, origins, record_of
 from mritk.files.workspace import Workspace
 from mritk.images.subset import Subset
 from mritk.machine.engine import Engine
-from mritk.machine.usual_state import usual_torch
+from mritk.machine.usual_state import usual_products, usual_torch
 from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
 from mritk.store.kept_model import model_metadata
@@ -36,6 +36,7 @@ Kept: TypeAlias = dict[str, str | int]
 
 
 @usual_torch()
+@usual_products()
 def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     trial: Trial,
     workspace: Workspace,

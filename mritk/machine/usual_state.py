@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from threading import Lock
+
+FULL = "highest"
+
+_lock = Lock()
 
 
 @contextmanager
@@ -18,14 +24,44 @@ def usual_torch() -> Iterator[None]:
 
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     usual = nullcontext() if device.type == "cpu" else torch.device("cpu")
-    with torch.inference_mode(mode=False), torch.enable_grad(), usual:
-        torch.set_default_dtype(torch.float32)
-        try:
+    try:
+        with torch.inference_mode(mode=False), torch.enable_grad(), usual:
+            torch.set_default_dtype(torch.float32)
             yield
-        finally:
-            torch.set_default_dtype(dtype)
-    if torch.get_default_device() != device:
-        torch.set_default_device(None if device.type == "cpu" else device)
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
+
+
+@contextmanager
+def usual_products() -> Iterator[None]:
+    """Begin with torch's own precision of products of float32; restore what was set.
+
+    Matrices are multiplied in full precision, and cuDNN's convolutions may use TF32. To be used as
+    a decorator, too.
+    """
+    before = _set_products(FULL, True)
+    try:
+        yield
+    finally:
+        _set_products(*before)
+
+
+def _set_products(matrices: str, convolutions: bool) -> tuple[str, bool]:
+    """Set both; return what they were, torch's own if something was set in the newer way."""
+    import torch
+
+    before = FULL, True
+    # The newer way, from torch 2.9 on, has no single value to be restored, and makes reading in
+    # this way raise, of which some versions warn. What it has set, this way overrides.
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(RuntimeError):
+            before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision(matrices)
+        torch.backends.cudnn.allow_tf32 = convolutions
+    return before
 
 
 @contextmanager

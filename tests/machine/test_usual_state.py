@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import torch
 
-from mritk.machine.usual_state import same_folder, usual_torch
+from mritk.machine.usual_state import same_folder, usual_products, usual_torch
 from mritk.store.folder import ResultsFolder
 from tests.trial_essence import essence
 
@@ -82,6 +82,39 @@ def test_the_state_around_is_restored():
         assert torch.get_default_device().type == "meta"
 
 
+def set_newly():
+    """As torch 2.9 and newer have it; earlier ones have the older way alone."""
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("there is one way")
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+
+
+@pytest.mark.parametrize(
+    ("set_another", "after"),
+    [
+        (lambda: torch.set_float32_matmul_precision("high"), ("high", True)),
+        (lambda: setattr(torch.backends.cudnn, "allow_tf32", False), ("highest", False)),
+        (set_newly, ("highest", True)),
+    ],
+    ids=["matrices", "convolutions", "newly"],
+)
+@pytest.mark.filterwarnings("ignore:Please use the new API")
+def test_products_have_torchs_own_precision_whoever_set_another(set_another, after):
+    def products():
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    try:
+        set_another()
+        with usual_products():
+            assert products() == ("highest", True)
+            torch.set_float32_matmul_precision("medium")
+        assert products() == after
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = True
+
+
 def test_a_folder_that_has_gone_is_no_error(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -95,8 +128,9 @@ def test_a_folder_that_has_gone_is_no_error(tmp_path, monkeypatch):
 def test_a_default_device_that_is_set_inside_ends_there(around):
     with around():
         before = torch.get_default_device()
-        with usual_torch():
+        with pytest.raises(KeyError), usual_torch():
             torch.set_default_device("meta")
+            raise KeyError
         assert torch.get_default_device() == before
     assert torch.get_default_device().type == "cpu"
     assert torch.zeros(1).device.type == "cpu"
