@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from shlex import quote
 from string import Template
 
 import click
@@ -17,6 +16,7 @@ import click
 from mritk.cli.app import App, UserPath, pass_app, plugin_option
 from mritk.cli.tell import echo
 from mritk.errors import UsageError
+from mritk.files.user_path import as_typed
 
 PREFIX = "mritk_"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -172,8 +172,8 @@ def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
     changed = ", ".join(f"{plugin.module}.py" for plugin in package.plugins)
     names = " ".join(plugin.name for plugin in package.plugins)
     echo(f"{folder} was created; edit {changed}. Next:")
-    echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
-    echo(f"  pytest {quote(str(folder))}    run its tests")
+    echo(f"  python -m pip install -e {as_typed(f'{folder}[test]')}    install it")
+    echo(f"  pytest {as_typed(folder)}    run its tests")
     echo(f"  mritk plugins check {names}    run all checks")
     for plugin in package.plugins:
         echo(f"  {plugin.use}    use {'it' if len(package.plugins) == 1 else plugin.name}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode, StoreError, one_line
+from mritk.files.user_path import as_typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +153,7 @@ def tell_what_next(
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
     say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
-    where = quote(str(results))
+    where = as_typed(results)
     hints = []
     told = [table for table in board.tables if not table.protocol.rehearsal]
     if any(row.trials for table in told for row in table.rows):

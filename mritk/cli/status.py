@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ import click
 from mritk.cli.app import json_option, plugin_option, results_argument
 from mritk.cli.tell import echo, echo_json, output
 from mritk.errors import ExitCode, UsageError
+from mritk.files.user_path import as_typed
 
 if TYPE_CHECKING:
     from mritk.execute.status import Running, Status
@@ -83,7 +83,7 @@ def _text(found: Status, folder: ResultsFolder) -> str:
     if found.left:
         ids = [[trial] for trial in found.left[:SHOWN]]
         parts.append(tabulate(ids, ["interrupted"], disable_numparse=True) + _more(found.left))
-        where = quote(str(folder.path))
+        where = as_typed(folder.path)
         parts.append(
             "No run names the interrupted trials. The same 'mritk run' resumes them; to discard "
             f"their checkpoints: mritk doctor {where} --discard-checkpoints"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 
 def user_path(typed: str | os.PathLike[str]) -> Path:
@@ -13,3 +14,9 @@ def user_path(typed: str | os.PathLike[str]) -> Path:
     not exist; :meth:`pathlib.Path.expanduser` raises there.
     """
     return Path(os.path.expanduser(typed))  # noqa: PTH111
+
+
+def as_typed(path: str | os.PathLike[str]) -> str:
+    """Return a path as it is typed into a shell: quoted, and never an option."""
+    text = os.fspath(path)
+    return quote(f"./{text}" if text.startswith("-") else text)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import no_metrics
+from mritk.files.user_path import as_typed
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
@@ -276,5 +276,5 @@ class Leaderboard:
         return (
             f"{found} in {results} learned from unlabelled data and {'has' if one else 'have'} no "
             f"scores to rank; to see {'it' if one else 'one'}: mritk show {self.unscored[0][:8]} "
-            f"--results {quote(str(results))}"
+            f"--results {as_typed(results)}"
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 from mritk.errors import UnknownName
 from mritk.files.regular_file import is_regular_file
+from mritk.files.user_path import as_typed
 from mritk.store.folder import ResultsFolder
 from mritk.store.places import trial_paths, trial_place
 from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
@@ -46,7 +46,7 @@ def trial_file(name: str, folder: Path) -> Path:
         ResultsFolder(folder).require_there()
         raise UnknownName(
             f"no trial {name!r} in {folder}; use --results for another folder; to list trials: "
-            f"mritk leaderboard {quote(str(folder))} --json"
+            f"mritk leaderboard {as_typed(folder)} --json"
         )
     return path
 

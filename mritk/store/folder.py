@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from shlex import quote
 
 from mritk.errors import StoreError, Unavailable, UsageError
 from mritk.files.atomic import write_whole
@@ -18,6 +17,7 @@ from mritk.files.draft import remove
 from mritk.files.ground import ground_of, why_not_writable
 from mritk.files.remedy import remedy_of
 from mritk.files.results_names import ENDING, INDEX, TRIALS
+from mritk.files.user_path import as_typed
 from mritk.store.index_file import IndexFile, stamp_of, time_of
 from mritk.store.places import entries, trial_paths, trial_place
 from mritk.store.trial_file import ADVICE, Stored, TrialReader, TrialRecord, write_trial
@@ -58,12 +58,12 @@ class ResultsFolder:
         ground_of(self.path)  # refuses a link that leads nowhere
         raise UsageError(
             f"no results folder {self.path}; to create one: mritk run --results "
-            f"{quote(str(self.path))}"
+            f"{as_typed(self.path)}"
         )
 
     def says_empty(self) -> str:
         """Return what to tell a person who asks for trials where there are none."""
-        run = f"mritk run --results {quote(str(self.path))}"
+        run = f"mritk run --results {as_typed(self.path)}"
         return f"no trials in {self.path}; to train some: {run}"
 
     def is_there(self) -> bool:
