@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from shlex import quote
 
 
 def user_path(typed: str | os.PathLike[str]) -> Path:
@@ -18,5 +17,7 @@ def user_path(typed: str | os.PathLike[str]) -> Path:
 
 def as_typed(path: str | os.PathLike[str]) -> str:
     """Return a path as it is typed into a shell: quoted, and never an option."""
+    from shlex import quote
+
     text = os.fspath(path)
     return quote(f"./{text}" if text.startswith("-") else text)
