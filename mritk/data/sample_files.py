@@ -16,6 +16,7 @@ from PIL import Image
 from mritk.data.rank import has_grid, is_volume
 from mritk.data.volume_space import Space, around_middle
 from mritk.errors import DataError, one_line
+from mritk.reading.image_file import refuse_truncated
 
 NIFTI, PNG, NPY = ".nii.gz", ".png", ".npy"
 WHOLE = "image"
@@ -97,6 +98,7 @@ def _read(path: Path, space: Space | None) -> np.ndarray:
 
         image = nibabel.load(path)
         return np.asarray(image.dataobj) if space is None else space.values_of(image)
+    refuse_truncated()
     with Image.open(path) as image:
         return np.asarray(image)
 

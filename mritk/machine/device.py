@@ -98,7 +98,7 @@ def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
     cuda = [torch.device(device).index] if device.startswith("cuda") else []
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    changes = deterministic and not (before and not warn_only)
+    wished = (True, False) if deterministic else (before, warn_only)
     benchmark = torch.backends.cudnn.benchmark
     if cuda:
         # torch looks at this once, at its first matrix product on a GPU, and without it refuses
@@ -106,12 +106,17 @@ def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
         # whatever that trial asks for. It is the workspace that torch takes on Hopper anyway.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with torch.random.fork_rng(devices=cuda):
-        if changes:  # the call imports torch's compiler, which takes a second
-            torch.use_deterministic_algorithms(True)
+        _choose_algorithms(*wished)
         torch.backends.cudnn.benchmark = False
         try:
             yield
         finally:
-            if changes:
-                torch.use_deterministic_algorithms(before, warn_only=warn_only)
+            _choose_algorithms(before, warn_only)
             torch.backends.cudnn.benchmark = benchmark
+
+
+def _choose_algorithms(deterministic: bool, warn_only: bool) -> None:
+    """Set both where they differ: the call imports torch's compiler, which takes a second."""
+    now = torch.are_deterministic_algorithms_enabled()
+    if (now, torch.is_deterministic_algorithms_warn_only_enabled()) != (deterministic, warn_only):
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

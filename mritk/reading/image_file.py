@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from PIL.ImageFile import ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mritk.errors import DataError, one_line
 from mritk.files.mistaken_file import stand_in
@@ -70,6 +69,11 @@ def read_image(source: Path | bytes) -> np.ndarray:
         raise DataError(one_line(error)) from error
 
 
+def refuse_truncated() -> None:
+    """Let Pillow refuse them: a plugin may have allowed them, and what is missing would be grey."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
 def _what_else(source: Path | bytes) -> str:
     if not (source.stat().st_size if isinstance(source, Path) else source):
         return "empty file"
@@ -92,7 +96,8 @@ def _start(source: Path | bytes) -> bytes:
 
 
 def _upright(stream: BinaryIO) -> np.ndarray:
-    def open_image() -> ImageFile:
+    def open_image() -> ImageFile.ImageFile:
+        refuse_truncated()
         stream.seek(0)
         return Image.open(stream, formats=FORMATS)
 
@@ -108,7 +113,7 @@ def _upright(stream: BinaryIO) -> np.ndarray:
     return np.ascontiguousarray(UPRIGHT.get(orientation, lambda array: array)(pixels))
 
 
-def _check(image: ImageFile) -> None:
+def _check(image: ImageFile.ImageFile) -> None:
     """Refuse what need not be decoded."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
@@ -120,7 +125,7 @@ def _check(image: ImageFile) -> None:
         )
 
 
-def _pixels(image: ImageFile) -> np.ndarray:
+def _pixels(image: ImageFile.ImageFile) -> np.ndarray:
     values = _beyond_pillow(image)
     if values is not None:
         return _deep(values)
@@ -128,7 +133,7 @@ def _pixels(image: ImageFile) -> np.ndarray:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def _beyond_pillow(image: ImageFile) -> np.ndarray | None:
+def _beyond_pillow(image: ImageFile.ImageFile) -> np.ndarray | None:
     """Return the values of a deep image as its file means them; None if it has 8 bits."""
     tags = getattr(image, "tag_v2", {})
     sample_format = tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]

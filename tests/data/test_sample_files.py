@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mritk import DataError
 from mritk.data.sample_files import (
@@ -85,6 +85,14 @@ def test_whole_numbers_of_any_type_are_labels_and_nothing_else_is(tmp_path):
         read_label_map(path)
     with pytest.raises(DataError, match=r"there is no label map b.png"):
         read_label_map(tmp_path / "b.png")
+
+
+def test_half_a_label_map_is_none_also_where_a_plugin_has_allowed_it(tmp_path, monkeypatch):
+    path = write_label_map(noise(64, 64), tmp_path, "a")
+    path.write_bytes(path.read_bytes()[:2000])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(DataError, match=r"a.png is no label map: .*truncated"):
+        read_label_map(path)
 
 
 def test_names_of_files_say_nothing_of_the_sample():

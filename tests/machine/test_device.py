@@ -107,6 +107,14 @@ def test_a_callers_own_wish_for_determinism_is_kept():
         torch.use_deterministic_algorithms(False)
 
 
+def test_a_wish_that_begins_inside_ends_there():
+    for deterministic in (False, True):
+        with repeatable("cpu", deterministic=deterministic):
+            torch.use_deterministic_algorithms(not deterministic, warn_only=True)
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+
+
 @pytest.mark.gpu
 def test_what_torch_holds_of_a_gpu_for_later_use_is_returned():
     torch.empty(1 << 28, dtype=torch.uint8, device="cuda")

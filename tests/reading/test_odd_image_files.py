@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mritk import DataError, read_image, sha256_of
 from tests.reading.test_image_file import DEEP, png, tiff
@@ -37,8 +37,10 @@ def test_a_file_that_is_no_image(tmp_path):
         read_image(tmp_path / "i.png")
 
 
+@pytest.mark.parametrize("allowed", [False, True], ids=["", "also where a plugin has allowed it"])
 @pytest.mark.parametrize("name", ["i.png", "i.jpg", "i.tif"])
-def test_a_truncated_file(stored, name):
+def test_a_truncated_file(stored, name, allowed, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", allowed)
     noise = np.random.default_rng(2).integers(0, 256, (64, 64), dtype=np.uint8)
     path = stored(noise, name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
