@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 FULL = "highest"
+NUMPY = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 _lock = Lock()
 
@@ -65,14 +67,21 @@ def _set_products(matrices: str, convolutions: bool) -> tuple[str, bool]:
 
 
 @contextmanager
-def same_folder() -> Iterator[None]:
-    """Return to the working folder: paths of results and data may be relative to it."""
-    before = None
+def undisturbed() -> Iterator[None]:
+    """Return to the working folder, and to what NumPy does about overflow and the like.
+
+    Paths of results and data may be relative to the folder.
+    """
+    folder, errors = None, NUMPY
     with suppress(OSError):  # it has gone
-        before = Path.cwd()
+        folder = Path.cwd()
+    if numpy := sys.modules.get("numpy"):
+        errors = numpy.geterr()
     try:
         yield
     finally:
-        if before is not None:
+        if folder is not None:
             with suppress(OSError):
-                os.chdir(before)
+                os.chdir(folder)
+        if numpy := sys.modules.get("numpy"):
+            numpy.seterr(**errors)

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mritk.errors import MritkError
-from mritk.machine.usual_state import same_folder
+from mritk.machine.usual_state import undisturbed
 from mritk.records import Architecture
 
 Address = tuple[str, int]
@@ -36,7 +36,7 @@ def build_anew(architecture: Architecture) -> nn.Module:
         MritkError: It has a layer or parameter of an earlier network, or holds a buffer of one in
             an attribute, too.
     """
-    with same_folder():
+    with undisturbed():
         network = architecture.build()
     with _lock:
         parameters, buffers = _living(_memory), _living(_buffers)

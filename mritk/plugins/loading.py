@@ -18,6 +18,7 @@ from mritk import records
 from mritk.errors import HookError, Unavailable, one_line
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
+from mritk.machine.usual_state import undisturbed
 from mritk.method import Method
 from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
@@ -133,7 +134,8 @@ class LoadedPlugins:
 
     def _load_one(self, candidate: Candidate) -> None:
         try:
-            self.register(candidate.plugin(), candidate.origin)
+            with undisturbed():
+                self.register(candidate.plugin(), candidate.origin)
             self.plugins[-1] = replace(self.plugins[-1], asked=candidate.asked)
         except (Exception, SystemExit) as error:
             is_whole = isinstance(error, (HookError, pluggy.PluginValidationError))

@@ -11,6 +11,7 @@ from mritk.data.samples import Samples
 from mritk.errors import CacheError, DataError, HookError, MritkError
 from mritk.files.remedy import refusal_of_disk
 from mritk.files.workspace import Workspace
+from mritk.machine.usual_state import undisturbed
 from mritk.plugins.loaded import check_command, reason_of
 from mritk.records import Dataset
 
@@ -57,7 +58,8 @@ def is_generated(record: Dataset, workspace: Workspace) -> bool:
 def _plugin_of(record: Dataset, workspace: Workspace) -> Iterator[None]:
     """Tell in one line what a plugin raises by mistake."""
     try:
-        yield
+        with undisturbed():
+            yield
     except MritkError:
         raise
     except (Exception, SystemExit) as error:

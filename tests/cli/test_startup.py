@@ -71,6 +71,7 @@ OF_MRITK = """
     mritk.errors mritk.evaluate.metric mritk.cli.warm_up mritk.files.digests mritk.files.ground
     mritk.files.manual mritk.files.mistaken_file mritk.files.packaged mritk.files.regular_file
     mritk.files.remedy mritk.files.user_path mritk.files.workspace mritk.lazy_import
+    mritk.machine.usual_state
     mritk.machine.cores mritk.method mritk.plugins.discovery mritk.plugins.hookspecs
     mritk.plugins.loaded mritk.plugins.loading mritk.plugins.options mritk.plugins.registry
     mritk.plugins.trace mritk.records mritk.text.printable mritk.text.visible

@@ -6,10 +6,12 @@ import os
 from contextlib import nullcontext
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFile
 
-from mritk.machine.usual_state import same_folder, usual_products, usual_torch
+from mritk.machine.usual_state import NUMPY, undisturbed, usual_products, usual_torch
 from mritk.store.folder import ResultsFolder
 from tests.trial_essence import essence
 
@@ -35,6 +37,7 @@ LINES = {
     "device": "torch.set_default_device('meta')",
     "gradients": "torch.set_grad_enabled(False)",
     "folder": "os.chdir('/')",
+    "errors of NumPy": "__import__('numpy').seterr(all='raise')",
 }
 
 
@@ -115,15 +118,6 @@ def test_products_have_torchs_own_precision_whoever_set_another(set_another, aft
         torch.backends.cudnn.allow_tf32 = True
 
 
-def test_a_folder_that_has_gone_is_no_error(tmp_path, monkeypatch):
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    with same_folder():
-        os.chdir(tmp_path)
-
-
 @pytest.mark.parametrize("around", [nullcontext, partial(torch.device, "meta")])
 def test_a_default_device_that_is_set_inside_ends_there(around):
     with around():
@@ -134,3 +128,59 @@ def test_a_default_device_that_is_set_inside_ends_there(around):
         assert torch.get_default_device() == before
     assert torch.get_default_device().type == "cpu"
     assert torch.zeros(1).device.type == "cpu"
+
+
+def test_a_folder_that_has_gone_is_no_error(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with undisturbed():
+        os.chdir(tmp_path)
+
+
+def test_what_numpy_does_about_errors_is_restored():
+    with np.errstate(over="raise", under="print"):
+        before = np.geterr()
+        with pytest.raises(KeyError), undisturbed():
+            np.seterr(all="raise")
+            raise KeyError
+        assert np.geterr() == before
+    assert np.geterr() == NUMPY, "as NumPy has it by default"
+
+
+AT_IMPORT = """
+import os
+import numpy as np
+from PIL import ImageFile
+from mritk import hookimpl
+
+os.chdir("/")
+np.seterr(all="raise")
+ImageFile.LOAD_TRUNCATED_IMAGES = True
+
+
+@hookimpl
+def mritk_metrics():
+    os.chdir("/")
+    return ()
+"""
+
+
+@pytest.mark.slow
+def test_what_a_plugin_sets_when_it_is_imported_changes_no_audit(mritk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+    (tmp_path / "theirs.py").write_text(AT_IMPORT)
+    for number in range(8):
+        path = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:900])
+    found = [
+        mritk(*first, "audit", "folder:images", "--json") for first in ((), ("-p", "theirs.py"))
+    ]
+    assert [one.code for one in found] == [1, 1]
+    assert "b/7.png (image file is truncated)" in found[0].out
+    assert found[0].out == found[1].out
