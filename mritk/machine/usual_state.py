@@ -20,11 +20,13 @@ _lock = Lock()
 def usual_torch() -> Iterator[None]:
     """Begin with torch's own default dtype and device, and with gradients; restore what was set.
 
-    To be used as a decorator, too. What the work inside sets holds until its end.
+    So is the number of threads. To be used as a decorator, too. What the work inside sets holds
+    until its end.
     """
     import torch
 
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    threads = torch.get_num_threads()
     usual = nullcontext() if device.type == "cpu" else torch.device("cpu")
     try:
         with torch.inference_mode(mode=False), torch.enable_grad(), usual:
@@ -32,6 +34,8 @@ def usual_torch() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
         if torch.get_default_device() != device:
             torch.set_default_device(None if device.type == "cpu" else device)
 

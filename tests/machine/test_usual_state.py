@@ -66,11 +66,14 @@ def float64_on_meta():
 
 @pytest.mark.usefixtures("float64_on_meta")
 def test_the_state_around_is_restored():
+    threads = torch.get_num_threads()
+
     @usual_torch()
     def made():
         layer = torch.nn.Linear(2, 2)
         torch.set_default_dtype(torch.float16)
         torch.set_grad_enabled(False)
+        torch.set_num_threads(threads + 1)
         return layer.weight
 
     meta = partial(torch.device, "meta")
@@ -81,6 +84,7 @@ def test_the_state_around_is_restored():
             assert (weight.dtype, weight.device.type) == (torch.float32, "cpu")
             assert not weight.is_inference()
             assert torch.is_grad_enabled() is before
+        assert torch.get_num_threads() == threads
         assert torch.get_default_dtype() is torch.float64
         assert torch.get_default_device().type == "meta"
 
